@@ -1,0 +1,38 @@
+//! The nouns and the law: what a job, an error, an event and a delivery are, and the one pure
+//! function that says how a job may change.
+//!
+//! Nothing in this room does I/O, waits, or reads a clock; times come in as arguments. Live work
+//! and crash recovery go through the same [`apply`].
+
+mod code;
+mod command;
+mod delivery;
+mod error;
+mod event;
+mod failure;
+mod id;
+mod law;
+mod model;
+mod policy;
+mod profile;
+mod time;
+
+pub use code::Code;
+pub use command::{Command, Due, Refusal, Transition};
+pub use delivery::{DeliveryState, Reply, StateRead, StateWrite};
+pub use error::{ErrorContext, ErrorInfo, FileRef, Leg};
+pub use event::{EventKind, Interface, Role, Route, Router};
+pub use failure::{FailureClass, FailureRecord};
+pub use id::{DeliveryId, InvalidName, JobId, OwnerName, PluginName};
+pub use law::apply;
+pub(crate) use model::words;
+pub use model::{
+    Family, FileSpec, FileStatus, Intent, Job, JobKind, JobSpec, JobState, Outcome, Priority, Progress,
+    UnknownWord,
+};
+pub use policy::{FailurePolicy, Ladder, Next, Policy, Then, Tries, jitter_fraction, next_step};
+pub use profile::{Backoff, Profile};
+pub use time::Timestamp;
+
+#[cfg(test)]
+mod law_tests;

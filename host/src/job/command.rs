@@ -1,0 +1,181 @@
+//! What may be asked of a job, and what a permitted command changes.
+
+use std::time::Duration;
+
+use super::{Code, ErrorInfo, EventKind, Intent, Job, JobState, Outcome, Priority, Timestamp};
+
+/// Something that wants to change a job. The first group comes from people and handlers, the
+/// second from the engine.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Command {
+    /// Go on: now, or after the delay (B-21, B-34…B-36).
+    Resume {
+        /// How long to wait first; counted from `at`.
+        after: Duration,
+        /// When it was asked.
+        at: Timestamp,
+    },
+    /// Stop and stay (B-33).
+    Suspend,
+    /// Delete everything of the job (B-38, B-46).
+    Cancel,
+    /// Keep what is whole, drop the rest (B-37, B-44).
+    Complete,
+    /// Change the scheduling level (B-67).
+    SetPriority(Priority),
+
+    /// A runner took it (B-22).
+    Start,
+    /// The other side answered; bytes flow (B-23).
+    Connected,
+    /// The runner gave it back without an error: drain, preemption, end of a time slice (B-25).
+    Yield,
+    /// An error that may pass (B-24, B-26).
+    TransientError {
+        /// What went wrong.
+        error: ErrorInfo,
+        /// The server's own wish, from `Retry-After`.
+        retry_after: Option<Duration>,
+    },
+    /// An error that will not pass (B-24, B-27).
+    FatalError {
+        /// What went wrong.
+        error: ErrorInfo,
+    },
+    /// The delay after a transient error is over (B-28, B-30).
+    RetryDue {
+        /// The time it is.
+        at: Timestamp,
+    },
+    /// The network is back (B-29).
+    NetworkReturned,
+    /// Everything is fetched, sent or run (B-32).
+    Finished {
+        /// The time it is.
+        at: Timestamp,
+    },
+    /// Every delivery that completion waits for is settled (design: completion).
+    Release,
+    /// The inactivity time-out passed (B-39, B-62).
+    Expired,
+    /// The file work of the intent is done.
+    IntentDone {
+        /// How completion ended; ignored for a cancel.
+        outcome: Outcome,
+    },
+    /// The file work of the intent failed past its limit.
+    IntentFailed {
+        /// Why.
+        error: ErrorInfo,
+    },
+}
+
+impl Command {
+    /// The verb as messages name it.
+    #[must_use]
+    pub const fn verb(&self) -> &'static str {
+        match self {
+            Self::Resume { .. } => "resume",
+            Self::Suspend => "suspend",
+            Self::Cancel => "cancel",
+            Self::Complete => "complete",
+            Self::SetPriority(_) => "set-priority",
+            Self::Start => "start",
+            Self::Connected => "connected",
+            Self::Yield => "yield",
+            Self::TransientError { .. } => "transient-error",
+            Self::FatalError { .. } => "fatal-error",
+            Self::RetryDue { .. } => "retry-due",
+            Self::NetworkReturned => "network-returned",
+            Self::Finished { .. } => "finished",
+            Self::Release => "release",
+            Self::Expired => "expire",
+            Self::IntentDone { .. } => "intent-done",
+            Self::IntentFailed { .. } => "intent-failed",
+        }
+    }
+}
+
+/// When the job moves on by itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Due {
+    /// As before.
+    Keep,
+    /// Nothing moves it.
+    Never,
+    /// At this time.
+    At(Timestamp),
+}
+
+/// What a permitted command changes. The store writes exactly this.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Transition {
+    /// The state afterwards.
+    pub to: JobState,
+    /// The intent afterwards.
+    pub intent: Option<Intent>,
+    /// The outcome afterwards.
+    pub outcome: Option<Outcome>,
+    /// The priority afterwards.
+    pub priority: Priority,
+    /// The error object afterwards.
+    pub error: Option<ErrorInfo>,
+    /// The error count afterwards (B-64).
+    pub error_count: u32,
+    /// Retries in a row afterwards.
+    pub retries: u32,
+    /// Start of the no-progress clock afterwards.
+    pub no_progress_since: Option<Timestamp>,
+    /// When it was last transferred, afterwards.
+    pub transferred: Option<Timestamp>,
+    /// A runner took it: the attempt number goes up.
+    pub starts_attempt: bool,
+    /// What to do about the due time.
+    pub due: Due,
+    /// The revision goes up.
+    pub revises: bool,
+    /// Handlers to be told, in this order.
+    pub events: Vec<EventKind>,
+}
+
+impl Transition {
+    /// Makes `job` what it is afterwards; its times of creation and modification stay.
+    pub fn carry_out(self, job: &mut Job) {
+        job.state = self.to;
+        job.intent = self.intent;
+        job.outcome = self.outcome;
+        job.priority = self.priority;
+        job.error = self.error;
+        job.error_count = self.error_count;
+        job.retries = self.retries;
+        job.no_progress_since = self.no_progress_since;
+        job.transferred = self.transferred;
+        job.attempt = job.attempt.saturating_add(u32::from(self.starts_attempt));
+        job.revision = job.revision.saturating_add(u64::from(self.revises));
+        match self.due {
+            Due::Keep => {}
+            Due::Never => job.due = None,
+            Due::At(time) => job.due = Some(time),
+        }
+    }
+
+    /// Whether it leaves `job` exactly as it is, so that nothing need be written.
+    #[must_use]
+    pub fn is_noop(&self, job: &Job) -> bool {
+        !self.revises && !self.starts_attempt && self.events.is_empty() && self.to == job.state
+    }
+}
+
+/// Why a command is not permitted.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("cannot {verb} a job that is {state}: {why}")]
+pub struct Refusal {
+    /// `BG_E_INVALID_STATE`, `BG_E_EMPTY` or `E_NOTIMPL`.
+    pub code: Code,
+    /// The command's verb.
+    pub verb: &'static str,
+    /// The job's state.
+    pub state: JobState,
+    /// What stands in the way, and what would help.
+    pub why: &'static str,
+}

@@ -1,0 +1,394 @@
+//! The law against its table (rows B-20…B-46) and against random command sequences.
+
+use std::time::Duration;
+
+use proptest::prelude::*;
+
+use super::*;
+
+fn job(state: JobState) -> Job {
+    let mut spec = JobSpec::new("test", Profile::Sexton);
+    spec.no_progress = Duration::from_secs(1000);
+    Job {
+        id: JobId::fresh(),
+        owner: "uid-0".parse().unwrap(),
+        kind: JobKind::Download,
+        state,
+        intent: None,
+        outcome: None,
+        priority: Priority::Normal,
+        revision: 3,
+        attempt: 1,
+        error_count: 0,
+        retries: 0,
+        no_progress_since: None,
+        due: None,
+        created: Timestamp::default(),
+        modified: Timestamp::default(),
+        transferred: None,
+        progress: Progress {
+            files_total: 1,
+            ..Progress::default()
+        },
+        error: matches!(state, JobState::Error | JobState::TransientError).then(|| error(Code::http(503), 0)),
+        spec,
+    }
+}
+
+fn error(code: Code, at: i64) -> ErrorInfo {
+    ErrorInfo {
+        code,
+        context: ErrorContext::RemoteFile,
+        description: "no".to_owned(),
+        file: None,
+        protocol: None,
+        leg: None,
+        attempt: 1,
+        at: Timestamp::from_millis(at * 1000),
+    }
+}
+
+fn at(seconds: i64) -> Timestamp {
+    Timestamp::from_millis(seconds * 1000)
+}
+
+fn resume() -> Command {
+    Command::Resume {
+        after: Duration::ZERO,
+        at: at(0),
+    }
+}
+
+fn transient(at: i64) -> Command {
+    Command::TransientError {
+        error: error(Code::http(503), at),
+        retry_after: None,
+    }
+}
+
+fn fatal() -> Command {
+    Command::FatalError {
+        error: error(Code::http(403), 0),
+    }
+}
+
+use JobState::{Acknowledged, Cancelled, Connecting, Queued, Suspended, Transferred, Transferring};
+
+/// (row, from, command, to, events)
+fn table() -> Vec<(&'static str, JobState, Command, JobState, Vec<EventKind>)> {
+    let e = JobState::Error;
+    let te = JobState::TransientError;
+    let none = Vec::new;
+    vec![
+        ("B-21", Suspended, resume(), Queued, none()),
+        ("B-22", Queued, Command::Start, Connecting, none()),
+        ("B-23", Connecting, Command::Connected, Transferring, none()),
+        ("B-24", Connecting, transient(0), te, none()),
+        ("B-24", Connecting, fatal(), e, vec![EventKind::JobError]),
+        ("B-25", Transferring, Command::Yield, Queued, none()),
+        ("B-25", Connecting, Command::Yield, Queued, none()),
+        ("B-26", Transferring, transient(0), te, none()),
+        ("B-27", Transferring, fatal(), e, vec![EventKind::JobError]),
+        ("B-28", te, Command::RetryDue { at: at(1) }, Queued, none()),
+        ("B-29", te, Command::NetworkReturned, Queued, none()),
+        (
+            "B-32",
+            Transferring,
+            Command::Finished { at: at(1) },
+            Transferred,
+            vec![EventKind::JobTransferred],
+        ),
+        ("B-33", Queued, Command::Suspend, Suspended, none()),
+        ("B-33", Connecting, Command::Suspend, Suspended, none()),
+        ("B-33", Transferring, Command::Suspend, Suspended, none()),
+        ("B-33", Suspended, Command::Suspend, Suspended, none()),
+        ("B-33", e, Command::Suspend, Suspended, none()),
+        ("B-33", te, Command::Suspend, Suspended, none()),
+        ("B-33", Transferred, Command::Suspend, Suspended, none()),
+        ("B-34", e, resume(), Queued, none()),
+        ("B-34", te, resume(), Queued, none()),
+        ("B-35", Queued, resume(), Queued, none()),
+        ("B-35", Connecting, resume(), Connecting, none()),
+        ("B-35", Transferring, resume(), Transferring, none()),
+        ("B-36", Transferred, resume(), Queued, none()),
+    ]
+}
+
+#[test]
+fn b21_to_b36_the_table_of_transitions() {
+    for (row, from, command, to, events) in table() {
+        let transition = apply(&job(from), &command).unwrap_or_else(|e| panic!("{row}: {e}"));
+        assert_eq!(transition.to, to, "{row}");
+        assert_eq!(transition.events, events, "{row}");
+        let noop = row == "B-35" || (from == Suspended && to == Suspended);
+        assert_eq!(transition.revises, !noop, "{row}: revision");
+    }
+}
+
+#[test]
+fn b21_an_empty_job_stays_suspended() {
+    let mut empty = job(Suspended);
+    empty.progress.files_total = 0;
+    assert_eq!(apply(&empty, &resume()).unwrap_err().code, Code::EMPTY);
+}
+
+#[test]
+fn b23_b80_the_error_object_vanishes_when_bytes_flow() {
+    let mut connecting = job(Connecting);
+    connecting.error = Some(error(Code::http(503), 0));
+    assert_eq!(apply(&connecting, &Command::Connected).unwrap().error, None);
+    let mut queued = job(Queued);
+    queued.error = Some(error(Code::http(503), 0));
+    assert!(
+        apply(&queued, &Command::Start).unwrap().error.is_some(),
+        "waiting keeps it"
+    );
+    assert!(
+        apply(&queued, &Command::Suspend).unwrap().error.is_some(),
+        "suspending keeps it"
+    );
+}
+
+#[test]
+fn b26_b27_b64_errors_are_counted_but_a_lost_network_is_not() {
+    assert_eq!(apply(&job(Transferring), &transient(0)).unwrap().error_count, 1);
+    assert_eq!(apply(&job(Transferring), &fatal()).unwrap().error_count, 1);
+    let lost = Command::TransientError {
+        error: error(Code::NETWORK_DISCONNECTED, 0),
+        retry_after: None,
+    };
+    assert_eq!(apply(&job(Transferring), &lost).unwrap().error_count, 0, "B-31");
+}
+
+#[test]
+fn b30_the_no_progress_timeout_makes_it_fatal() {
+    let mut waiting = job(JobState::TransientError);
+    waiting.no_progress_since = Some(at(0));
+    let early = apply(&waiting, &Command::RetryDue { at: at(999) }).unwrap();
+    assert_eq!(early.to, Queued);
+    let late = apply(&waiting, &Command::RetryDue { at: at(1000) }).unwrap();
+    assert_eq!(
+        (late.to, late.events.as_slice()),
+        (JobState::Error, [EventKind::JobError].as_slice())
+    );
+    assert_eq!(late.error.unwrap().code, Code::NO_PROGRESS);
+}
+
+#[test]
+fn b30_b59_a_delay_over_the_timeout_is_fatal_at_once() {
+    let mut impatient = job(Transferring);
+    impatient.spec.no_progress = Duration::from_secs(4);
+    assert_eq!(apply(&impatient, &transient(0)).unwrap().to, JobState::Error);
+    impatient.spec.no_progress = Duration::ZERO;
+    assert_eq!(apply(&impatient, &transient(0)).unwrap().to, JobState::Error);
+}
+
+#[test]
+fn b57_b59_the_due_time_doubles_and_never_passes_the_timeout() {
+    let mut failing = job(Transferring);
+    let first = apply(&failing, &transient(100)).unwrap();
+    assert_eq!(first.due, Due::At(at(105)));
+    failing.retries = 3;
+    failing.no_progress_since = Some(at(100));
+    assert_eq!(apply(&failing, &transient(200)).unwrap().due, Due::At(at(240)));
+    assert_eq!(apply(&failing, &transient(1090)).unwrap().due, Due::At(at(1100)));
+    let told = Command::TransientError {
+        error: error(Code::http(429), 200),
+        retry_after: Some(Duration::from_secs(7)),
+    };
+    assert_eq!(
+        apply(&failing, &told).unwrap().due,
+        Due::At(at(207)),
+        "Retry-After wins"
+    );
+}
+
+#[test]
+fn b57_no_wish_of_server_or_job_makes_a_loop_without_a_pause() {
+    let failing = job(Transferring);
+    let at_once = Command::TransientError {
+        error: error(Code::http(503), 100),
+        retry_after: Some(Duration::ZERO),
+    };
+    assert_eq!(apply(&failing, &at_once).unwrap().due, Due::At(at(105)));
+    let mut hasty = job(Transferring);
+    hasty.spec.retry.initial = Duration::ZERO;
+    hasty.spec.retry.max = Duration::ZERO;
+    let due = apply(&hasty, &transient(100)).unwrap().due;
+    assert_eq!(due, Due::At(Timestamp::from_millis(100_100)));
+}
+
+#[test]
+fn b34_resume_clears_the_clocks() {
+    let mut waiting = job(JobState::Error);
+    (waiting.retries, waiting.no_progress_since) = (5, Some(at(0)));
+    let transition = apply(&waiting, &resume()).unwrap();
+    assert_eq!((transition.retries, transition.no_progress_since), (0, None));
+    let later = Command::Resume {
+        after: Duration::from_secs(60),
+        at: at(10),
+    };
+    assert_eq!(apply(&waiting, &later).unwrap().due, Due::At(at(70)));
+}
+
+#[test]
+fn b37_b44_complete_saves_a_download_anywhere_and_an_upload_only_when_sent() {
+    for state in JobState::ALL.iter().copied().filter(|s| !s.is_final()) {
+        assert_eq!(
+            apply(&job(state), &Command::Complete).unwrap().intent,
+            Some(Intent::Complete),
+            "{state}"
+        );
+        for kind in [JobKind::Upload, JobKind::UploadReply] {
+            let upload = Job { kind, ..job(state) };
+            assert_eq!(
+                apply(&upload, &Command::Complete).is_ok(),
+                state == Transferred,
+                "{kind} {state}"
+            );
+        }
+    }
+    let mut completing = job(Transferred);
+    completing.intent = Some(Intent::Complete);
+    let done = apply(
+        &completing,
+        &Command::IntentDone {
+            outcome: Outcome::Partial,
+        },
+    )
+    .unwrap();
+    assert_eq!((done.to, done.outcome), (Acknowledged, Some(Outcome::Partial)));
+    assert_eq!(done.events, [EventKind::OnEnded]);
+}
+
+#[test]
+fn b38_b39_b46_cancel_and_expiry_end_any_open_job() {
+    for state in JobState::ALL.iter().copied().filter(|s| !s.is_final()) {
+        for command in [Command::Cancel, Command::Expired] {
+            let mut open = job(state);
+            let transition = apply(&open, &command).unwrap();
+            assert_eq!(transition.intent, Some(Intent::Cancel));
+            assert!(!transition.to.is_running(), "it stops first");
+            open.intent = transition.intent;
+            open.state = transition.to;
+            let done = apply(
+                &open,
+                &Command::IntentDone {
+                    outcome: Outcome::Cancelled,
+                },
+            )
+            .unwrap();
+            assert_eq!(
+                (done.to, done.events.as_slice()),
+                (Cancelled, [EventKind::OnEnded].as_slice())
+            );
+        }
+    }
+}
+
+#[test]
+fn b41_nothing_leaves_a_final_state() {
+    for state in [Acknowledged, Cancelled] {
+        for command in commands() {
+            assert_eq!(
+                apply(&job(state), &command).unwrap_err().code,
+                Code::INVALID_STATE
+            );
+        }
+    }
+}
+
+#[test]
+fn b45_a_failed_rename_is_told_and_the_job_can_be_completed_again() {
+    let mut completing = job(Transferred);
+    completing.intent = Some(Intent::Complete);
+    let failed = apply(
+        &completing,
+        &Command::IntentFailed {
+            error: error(Code::errno(30), 0),
+        },
+    )
+    .unwrap();
+    assert_eq!((failed.to, failed.intent), (JobState::Error, None));
+    assert_eq!(failed.events, [EventKind::JobError]);
+    assert!(apply(&job(JobState::Error), &Command::Complete).is_ok());
+}
+
+#[test]
+fn a_held_job_is_not_released_and_a_failed_batch_ends_as_failed() {
+    let mut held = job(Transferred);
+    held.spec.hold = true;
+    assert!(apply(&held, &Command::Release).is_err());
+    assert_eq!(
+        apply(&job(Transferred), &Command::Release).unwrap().intent,
+        Some(Intent::Complete)
+    );
+    let batch = Job {
+        kind: JobKind::Batch,
+        ..job(JobState::Error)
+    };
+    let ended = apply(&batch, &Command::Release).unwrap();
+    assert_eq!((ended.to, ended.outcome), (Acknowledged, Some(Outcome::Failed)));
+    assert!(
+        apply(&job(JobState::Error), &Command::Release).is_err(),
+        "a failed transfer waits (B-04)"
+    );
+}
+
+fn commands() -> Vec<Command> {
+    vec![
+        resume(),
+        Command::Resume {
+            after: Duration::from_secs(9),
+            at: at(1),
+        },
+        Command::Suspend,
+        Command::Cancel,
+        Command::Complete,
+        Command::SetPriority(Priority::High),
+        Command::Start,
+        Command::Connected,
+        Command::Yield,
+        transient(5),
+        fatal(),
+        Command::RetryDue { at: at(2000) },
+        Command::NetworkReturned,
+        Command::Finished { at: at(3) },
+        Command::Release,
+        Command::Expired,
+        Command::IntentDone {
+            outcome: Outcome::Succeeded,
+        },
+        Command::IntentFailed {
+            error: error(Code::FAIL, 4),
+        },
+    ]
+}
+
+proptest! {
+    #[test]
+    fn no_sequence_of_commands_breaks_a_job(kind in 0..JobKind::ALL.len(), picks in prop::collection::vec(0..18usize, 0..80)) {
+        let mut subject = Job { kind: JobKind::ALL[kind], ..job(Queued) };
+        let all = commands();
+        let mut ended = 0;
+        for pick in picks {
+            let before = subject.clone();
+            let Ok(transition) = apply(&subject, &all[pick]) else { continue };
+            ended += transition.events.iter().filter(|e| **e == EventKind::OnEnded).count();
+            transition.carry_out(&mut subject);
+            prop_assert!(!before.state.is_final(), "left {}", before.state);
+            prop_assert!(subject.revision >= before.revision);
+            prop_assert!(subject.error_count >= before.error_count);
+            prop_assert!(subject.attempt >= before.attempt);
+            prop_assert_eq!(subject.state.is_final(), subject.outcome.is_some());
+            prop_assert!(!(subject.state.is_final() && subject.intent.is_some()));
+            prop_assert!(!(subject.state.is_running() && subject.intent.is_some()));
+            prop_assert!(subject.state != JobState::TransientError || (subject.due.is_some() && subject.error.is_some()));
+            prop_assert!(subject.state != JobState::Error || subject.error.is_some());
+            if (before.state, before.intent) != (subject.state, subject.intent) {
+                prop_assert!(subject.revision > before.revision, "a change of state is a revision");
+            }
+        }
+        prop_assert_eq!(ended, usize::from(subject.state.is_final()), "exactly one terminal notification");
+    }
+}

@@ -1,0 +1,325 @@
+//! What a job is: its kind, states, files and progress.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::str::FromStr;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::{Backoff, ErrorInfo, JobId, OwnerName, PluginName, Profile, Timestamp};
+
+/// A word that names none of the values of an enumeration.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{word}` is not one of {expected}")]
+pub struct UnknownWord {
+    word: String,
+    expected: &'static str,
+}
+
+/// Declares an enum whose values have one spelling everywhere: JSON, store, WIT and terminal.
+macro_rules! words {
+    ($(#[$doc:meta])* $name:ident { $($(#[$vdoc:meta])* $variant:ident = $word:literal),+ $(,)? }) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, schemars::JsonSchema)]
+        pub enum $name { $($(#[$vdoc])* #[serde(rename = $word)] $variant),+ }
+
+        impl $name {
+            /// Every value, in declaration order.
+            pub const ALL: &'static [Self] = &[$(Self::$variant),+];
+
+            /// The word used in JSON, the store and on the terminal.
+            #[must_use]
+            pub const fn as_str(self) -> &'static str {
+                match self { $(Self::$variant => $word),+ }
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+                out.pad(self.as_str())
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = $crate::job::UnknownWord;
+            fn from_str(word: &str) -> Result<Self, Self::Err> {
+                match word {
+                    $($word => Ok(Self::$variant),)+
+                    _ => Err($crate::job::UnknownWord::new(word, concat!($("`", $word, "` "),+))),
+                }
+            }
+        }
+    };
+}
+pub(crate) use words;
+
+impl UnknownWord {
+    /// `word` is none of the values listed in `expected`.
+    #[must_use]
+    pub fn new(word: &str, expected: &'static str) -> Self {
+        Self {
+            word: word.chars().take(60).flat_map(char::escape_default).collect(),
+            expected: expected.trim_end(),
+        }
+    }
+}
+
+words! {
+    /// What a job does; the family decides which handler interface hears of it.
+    JobKind {
+        /// Fetches files (B-66).
+        Download = "download",
+        /// Sends one file (B-66).
+        Upload = "upload",
+        /// Sends one file and fetches the reply (B-66).
+        UploadReply = "upload-reply",
+        /// Runs a command or a component's `service-call`.
+        Batch = "batch",
+        /// Asks a provider.
+        Query = "query",
+    }
+}
+
+words! {
+    /// The four ancestors seen as families of job kinds, as `[[subscribe]] kind` names them.
+    Family {
+        /// Downloads and uploads: BITS and Delivery Optimization.
+        Transfer = "transfer",
+        /// COM+ activities.
+        Batch = "batch",
+        /// WMI queries.
+        Query = "query",
+    }
+}
+
+words! {
+    /// The nine states of BITS, used for every kind (B-20…B-39).
+    JobState {
+        /// Waiting for a slot or for its due time.
+        Queued = "queued",
+        /// A runner has it and is reaching for the other side.
+        Connecting = "connecting",
+        /// Bytes flow, or the command runs.
+        Transferring = "transferring",
+        /// Stopped by a person, a handler, or never started.
+        Suspended = "suspended",
+        /// Stopped by a fatal error; a handler or a person decides.
+        Error = "error",
+        /// Stopped by an error that may pass; tried again by itself.
+        TransientError = "transient-error",
+        /// All done, not yet completed.
+        Transferred = "transferred",
+        /// Completed: final.
+        Acknowledged = "acknowledged",
+        /// Cancelled: final.
+        Cancelled = "cancelled",
+    }
+}
+
+impl JobState {
+    /// No command leaves this state.
+    #[must_use]
+    pub const fn is_final(self) -> bool {
+        matches!(self, Self::Acknowledged | Self::Cancelled)
+    }
+
+    /// A runner holds the job.
+    #[must_use]
+    pub const fn is_running(self) -> bool {
+        matches!(self, Self::Connecting | Self::Transferring)
+    }
+}
+
+words! {
+    /// How a job ended. `acknowledged` carries one of the first three.
+    Outcome {
+        /// All of it.
+        Succeeded = "succeeded",
+        /// What had been whole was kept, the rest dropped (B-44).
+        Partial = "partial",
+        /// A batch whose error was settled without a resume.
+        Failed = "failed",
+        /// Cancelled.
+        Cancelled = "cancelled",
+    }
+}
+
+words! {
+    /// File work that a decision needs, committed before it is carried out.
+    Intent {
+        /// Rename what is whole to its destination, drop the rest (B-44).
+        Complete = "complete",
+        /// Delete everything of the job (B-46).
+        Cancel = "cancel",
+    }
+}
+
+words! {
+    /// Scheduling levels (B-67).
+    Priority {
+        /// All at once, beside the background slots.
+        Foreground = "foreground",
+        /// First of the background levels.
+        High = "high",
+        /// The default.
+        Normal = "normal",
+        /// Last.
+        Low = "low",
+    }
+}
+
+impl JobKind {
+    /// The family this kind belongs to.
+    #[must_use]
+    pub const fn family(self) -> Family {
+        match self {
+            Self::Download | Self::Upload | Self::UploadReply => Family::Transfer,
+            Self::Batch => Family::Batch,
+            Self::Query => Family::Query,
+        }
+    }
+}
+
+/// One file of a transfer as it was asked for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FileSpec {
+    /// Where it is fetched from.
+    pub remote: String,
+    /// Absolute path it is put at on completion.
+    pub local: String,
+}
+
+/// One file of a transfer as it stands (B-09).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FileStatus {
+    /// Position in the job, from 0, in order of addition (B-12).
+    pub index: u32,
+    /// Where it is fetched from.
+    pub remote: String,
+    /// Absolute path it is put at on completion.
+    pub local: String,
+    /// The temporary file beside the destination, once there is one (B-121).
+    pub temporary: Option<String>,
+    /// Size, where the server told.
+    pub bytes_total: Option<u64>,
+    /// Bytes that are durable.
+    pub bytes_transferred: u64,
+    /// Strong `ETag` or `Last-Modified` that a resumed request must match.
+    pub validator: Option<String>,
+    /// `Last-Modified` of the server, to be set on the finished file (B-124).
+    pub last_modified: Option<String>,
+    /// All bytes are in the temporary file.
+    pub transferred: bool,
+    /// Renamed to its destination.
+    pub completed: bool,
+}
+
+/// Sums over a job's files (B-07).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Progress {
+    /// Sum of the sizes; `None` while any is unknown.
+    pub bytes_total: Option<u64>,
+    /// Durable bytes.
+    pub bytes_transferred: u64,
+    /// How many files the job has.
+    pub files_total: u32,
+    /// How many are wholly fetched or sent.
+    pub files_transferred: u32,
+}
+
+/// What a submitter fixes about a job; kept beside the hot columns.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct JobSpec {
+    /// A label, not a key: at most 256 characters, duplicates allowed (B-01, B-05).
+    pub name: String,
+    /// At most 1,024 characters (B-05).
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub description: String,
+    /// Opaque text echoed to handlers, at most 64 KiB.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub context: String,
+    /// Free key/values shown to handlers, at most 32.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub labels: BTreeMap<String, String>,
+    /// Whose numbers the job follows.
+    #[serde(default)]
+    pub profile: Profile,
+    /// A finished job waits to be completed by hand or handler.
+    #[serde(default)]
+    pub hold: bool,
+    /// The call's own handler: decides before any subscription.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub handler: Option<PluginName>,
+    /// Program and arguments run when the handler fails (B-114); never a shell string.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notify_command: Vec<String>,
+    /// Delay between retries of transient errors (B-57).
+    pub retry: Backoff,
+    /// See [`Profile::no_progress`]; zero means that any error is fatal (B-59).
+    #[serde(rename = "no_progress_ms", with = "super::time::millis")]
+    pub no_progress: Duration,
+}
+
+impl JobSpec {
+    /// A job named `name` with the numbers of `profile`.
+    #[must_use]
+    pub fn new(name: impl Into<String>, profile: Profile) -> Self {
+        Self {
+            name: name.into(),
+            description: String::new(),
+            context: String::new(),
+            labels: BTreeMap::new(),
+            profile,
+            hold: profile.holds(),
+            handler: None,
+            notify_command: Vec::new(),
+            retry: profile.retry(),
+            no_progress: profile.no_progress(),
+        }
+    }
+}
+
+/// A job as it stands.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Job {
+    /// Its identity.
+    pub id: JobId,
+    /// Whose it is.
+    pub owner: OwnerName,
+    /// What it does.
+    pub kind: JobKind,
+    /// Where it stands.
+    pub state: JobState,
+    /// File work that is under way.
+    pub intent: Option<Intent>,
+    /// How it ended, once final.
+    pub outcome: Option<Outcome>,
+    /// Scheduling level.
+    pub priority: Priority,
+    /// Raised by every change of state, property or intent; not by progress.
+    pub revision: u64,
+    /// How often a runner took it; fences what that runner reports (J-28).
+    pub attempt: u32,
+    /// Errors so far; never reset (B-64).
+    pub error_count: u32,
+    /// Transient errors in a row without progress.
+    pub retries: u32,
+    /// The first transient error since the last progress (B-59).
+    pub no_progress_since: Option<Timestamp>,
+    /// When the state moves on by itself: start of a queued job, retry of a transient error.
+    pub due: Option<Timestamp>,
+    /// When it was submitted.
+    pub created: Timestamp,
+    /// Last change of state, property or progress (B-06).
+    pub modified: Timestamp,
+    /// When it last reached `transferred`.
+    pub transferred: Option<Timestamp>,
+    /// Sums over its files.
+    pub progress: Progress,
+    /// The error object, while it lives (B-80); a final job keeps its last one.
+    pub error: Option<ErrorInfo>,
+    /// What its submitter fixed.
+    #[serde(flatten)]
+    pub spec: JobSpec,
+}

@@ -1,0 +1,124 @@
+//! Profiles: the numbers a job lives by. `bits` and `delivery-optimization` carry the documented
+//! numbers of their ancestors, `sexton` carries ours.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+const MINUTE: u64 = 60;
+const DAY: u64 = 86_400;
+
+/// Which ancestor's numbers a job follows.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Profile {
+    /// Retries after 5 s doubling to 10 min; 8 background slots.
+    #[default]
+    Sexton,
+    /// The rows' own numbers: 600 s between retries, one background slot, `--hold` implied.
+    Bits,
+    /// Delivery Optimization's numbers and its error codes.
+    DeliveryOptimization,
+}
+
+/// A delay that may grow: `initial`, then times `factor` each time, never above `max`.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Backoff {
+    /// The first delay.
+    #[serde(rename = "initial_ms", with = "super::time::millis")]
+    pub initial: Duration,
+    /// What each further delay is multiplied by; 1 keeps it constant.
+    pub factor: f64,
+    /// The longest delay.
+    #[serde(rename = "max_ms", with = "super::time::millis")]
+    pub max: Duration,
+}
+
+impl Backoff {
+    /// The delay before retry number `retry` (0 is the first).
+    #[must_use]
+    pub fn delay(&self, retry: u32) -> Duration {
+        let grown = self.initial.as_secs_f64() * self.factor.powi(i32::try_from(retry.min(64)).unwrap_or(64));
+        if grown.is_finite() && grown < self.max.as_secs_f64() {
+            Duration::from_secs_f64(grown.max(0.0))
+        } else {
+            self.max
+        }
+    }
+}
+
+impl Profile {
+    /// The delay between retries of a transient error (B-57).
+    #[must_use]
+    pub fn retry(self) -> Backoff {
+        match self {
+            Self::Sexton => Backoff {
+                initial: Duration::from_secs(5),
+                factor: 2.0,
+                max: Duration::from_secs(10 * MINUTE),
+            },
+            Self::Bits | Self::DeliveryOptimization => Backoff {
+                initial: Duration::from_secs(600),
+                factor: 1.0,
+                max: Duration::from_secs(600),
+            },
+        }
+    }
+
+    /// How long a job may go without a byte of progress, counted from the first transient error
+    /// (B-59, D-09).
+    #[must_use]
+    pub fn no_progress(self) -> Duration {
+        match self {
+            Self::Sexton | Self::Bits => Duration::from_secs(14 * DAY),
+            Self::DeliveryOptimization => Duration::from_secs(DAY),
+        }
+    }
+
+    /// How long a job may lie in a state that nothing moves before it is cancelled (B-62, D-08).
+    #[must_use]
+    pub fn inactivity(self) -> Duration {
+        match self {
+            Self::Sexton | Self::Bits => Duration::from_secs(90 * DAY),
+            Self::DeliveryOptimization => Duration::from_secs(30 * DAY),
+        }
+    }
+
+    /// Open jobs one owner may have (B-16).
+    #[must_use]
+    pub fn jobs_per_owner(self) -> u32 {
+        match self {
+            Self::Sexton => 100_000,
+            Self::Bits | Self::DeliveryOptimization => 60,
+        }
+    }
+
+    /// Files one job may have (B-16).
+    #[must_use]
+    pub fn files_per_job(self) -> u32 {
+        match self {
+            Self::Sexton => 100_000,
+            Self::Bits | Self::DeliveryOptimization => 200,
+        }
+    }
+
+    /// Whether a finished job waits for a person or handler to complete it (B-04).
+    #[must_use]
+    pub fn holds(self) -> bool {
+        !matches!(self, Self::Sexton)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn b57_the_default_retry_delay_doubles_to_ten_minutes() {
+        let retry = Profile::Sexton.retry();
+        let seconds: Vec<u64> = (0..9).map(|n| retry.delay(n).as_secs()).collect();
+        assert_eq!(seconds, [5, 10, 20, 40, 80, 160, 320, 600, 600]);
+        assert_eq!(Profile::Bits.retry().delay(7).as_secs(), 600);
+        assert_eq!(retry.delay(u32::MAX).as_secs(), 600);
+    }
+}

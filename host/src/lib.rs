@@ -1,0 +1,3 @@
+//! Sexton: durable unattended work that calls your WASM handler when it ends or goes wrong.
+
+pub mod job;

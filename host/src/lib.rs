@@ -1,3 +1,5 @@
 //! Sexton: durable unattended work that calls your WASM handler when it ends or goes wrong.
 
+pub mod clock;
+pub mod config;
 pub mod job;

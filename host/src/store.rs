@@ -1,0 +1,162 @@
+//! The store room: the only owner of durable state. Engine and dispatch meet only here.
+//!
+//! [`Store`] speaks of jobs and deliveries, not of SQL. [`SqliteStore`] is the embedded backend; a
+//! multi-host backend comes behind the same trait, which is why claims carry owner, incarnation
+//! and expiry. [`FaultStore`] wraps any backend for tests.
+
+mod admin;
+mod claims;
+mod fault;
+mod jobs;
+mod open;
+mod outbox;
+mod read;
+mod rows;
+mod schema;
+mod settle;
+mod sqlite;
+mod timers;
+mod types;
+mod writer;
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use tokio::sync::broadcast;
+
+use crate::job::{Command, DeliveryId, FileStatus, Job, JobId, PluginName, Router, Timestamp};
+
+pub use fault::{Fault, FaultStore, Verb};
+pub use jobs::remote_host;
+pub use sqlite::{SqliteOptions, SqliteStore};
+pub use types::{
+    AfterFailure, Change, Claim, ClaimDeliveries, ClaimJobs, Counts, DeliveryFilter, DeliveryRecord,
+    FileCheckpoint, JobFilter, NewJob, RetentionRule, Run, RunId, SettleResult, Settlement, Stage,
+    StoreError, Submitted, Verdict,
+};
+
+/// Durable state. Every method that changes something returns only after its commit is durable.
+///
+/// # Errors
+/// All methods: [`StoreError::Backend`] when the backend failed and nothing was changed. Those that
+/// name a job or delivery: [`StoreError::NotFound`]. Others as said.
+#[async_trait]
+pub trait Store: Send + Sync + 'static {
+    /// Accepts a job. With a key that its owner used before, returns the first job instead.
+    ///
+    /// # Errors
+    /// [`StoreError::Limit`] when the owner has too many open jobs (B-16).
+    async fn submit(&self, new: NewJob) -> Result<Submitted, StoreError>;
+
+    /// Accepts many jobs in one transaction: all or none.
+    ///
+    /// # Errors
+    /// As [`Store::submit`].
+    async fn submit_many(&self, new: Vec<NewJob>) -> Result<Vec<Submitted>, StoreError>;
+
+    /// Puts a command of a person or handler through the law.
+    ///
+    /// # Errors
+    /// [`StoreError::Refused`] with the law's words.
+    async fn command(&self, job: JobId, command: Command) -> Result<Job, StoreError>;
+
+    /// Takes runnable jobs: each goes through [`Command::Start`].
+    async fn claim_jobs(&self, ask: ClaimJobs) -> Result<Vec<Run>, StoreError>;
+
+    /// Puts a runner's command through the law, fenced by the run (J-28).
+    ///
+    /// # Errors
+    /// [`StoreError::Fenced`] when the run is no longer the job's: the runner stops.
+    async fn report(&self, run: RunId, command: Command) -> Result<Job, StoreError>;
+
+    /// Records what is durable of one file, fenced by the run.
+    ///
+    /// # Errors
+    /// [`StoreError::Fenced`] as for [`Store::report`].
+    async fn checkpoint(&self, run: RunId, file: FileCheckpoint) -> Result<(), StoreError>;
+
+    /// Jobs with file work to do.
+    async fn intents(&self, limit: usize) -> Result<Vec<Job>, StoreError>;
+
+    /// Records that a file of a job under completion is at its destination.
+    async fn file_completed(&self, job: JobId, index: u32) -> Result<(), StoreError>;
+
+    /// Fires timers that are due: retries, inactivity, retention. Returns when the next is.
+    async fn tick(&self, retention: RetentionRule) -> Result<Option<Timestamp>, StoreError>;
+
+    /// Replaces the routing, and writes the deliveries that jobs now in `error` or `transferred`
+    /// lack under it (B-103). Waiting deliveries of `renewed` plugins become due now: all of them, or
+    /// with a digest those that were last tried with another component.
+    async fn set_router(
+        &self,
+        router: Arc<dyn Router>,
+        renewed: BTreeMap<PluginName, Option<String>>,
+    ) -> Result<(), StoreError>;
+
+    /// Takes due deliveries; one transaction counts all their attempts.
+    async fn claim_deliveries(&self, ask: ClaimDeliveries) -> Result<Vec<Claim>, StoreError>;
+
+    /// When the next pending delivery of these plugins is due that was not yet due at `after`: the
+    /// time read *before* a claim that found nothing, so that none falls between the two.
+    async fn next_delivery(
+        &self,
+        serving: BTreeSet<PluginName>,
+        after: Timestamp,
+    ) -> Result<Option<Timestamp>, StoreError>;
+
+    /// Ends an attempt: acknowledgement, requests and state writes in one transaction, or the failure
+    /// with what follows it.
+    ///
+    /// # Errors
+    /// [`StoreError::Fenced`] when the attempt is no longer the delivery's.
+    async fn settle(&self, settlement: Settlement) -> Result<SettleResult, StoreError>;
+
+    /// One value of a plugin's state.
+    async fn plugin_state(&self, plugin: &PluginName, key: &str) -> Result<Option<Vec<u8>>, StoreError>;
+
+    /// How many bytes of state a plugin has, keys and values together.
+    async fn plugin_state_bytes(&self, plugin: &PluginName) -> Result<u64, StoreError>;
+
+    /// Forgets all state of a plugin.
+    async fn purge_plugin_state(&self, plugin: &PluginName) -> Result<u64, StoreError>;
+
+    /// One job.
+    async fn job(&self, id: JobId) -> Result<Job, StoreError>;
+
+    /// A job's files in order, at most `limit` from `offset`.
+    async fn files(&self, id: JobId, offset: u32, limit: u32) -> Result<Vec<FileStatus>, StoreError>;
+
+    /// Jobs, newest first.
+    async fn jobs(&self, filter: JobFilter) -> Result<Vec<Job>, StoreError>;
+
+    /// Deliveries, newest first.
+    async fn deliveries(&self, filter: DeliveryFilter) -> Result<Vec<DeliveryRecord>, StoreError>;
+
+    /// One delivery with its attempts.
+    async fn delivery(&self, id: DeliveryId) -> Result<DeliveryRecord, StoreError>;
+
+    /// Makes dead or parked deliveries due again, with a fresh count of tries; the id stays.
+    async fn replay(&self, filter: DeliveryFilter) -> Result<u64, StoreError>;
+
+    /// Drops dead or parked deliveries for good.
+    async fn purge(&self, filter: DeliveryFilter) -> Result<u64, StoreError>;
+
+    /// How many jobs and deliveries there are, by state.
+    async fn counts(&self) -> Result<Counts, StoreError>;
+
+    /// Pending deliveries by plugin.
+    async fn waiting(&self) -> Result<BTreeMap<PluginName, u64>, StoreError>;
+
+    /// Committed changes from now on. A receiver that lags is told so and looks for itself.
+    fn changes(&self) -> broadcast::Receiver<Change>;
+
+    /// This start's number, which fences claims of earlier ones.
+    fn incarnation(&self) -> u64;
+
+    /// Commits what is queued and stops accepting.
+    async fn close(&self);
+}

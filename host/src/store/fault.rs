@@ -1,0 +1,223 @@
+//! A store that fails on purpose, over any other: for tests of everything above it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::str::FromStr;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
+use tokio::sync::broadcast;
+
+use crate::job::words;
+use crate::job::{Command, DeliveryId, FileStatus, Job, JobId, PluginName, Router, Timestamp};
+
+use super::{
+    Change, Claim, ClaimDeliveries, ClaimJobs, Counts, DeliveryFilter, DeliveryRecord, FileCheckpoint,
+    JobFilter, NewJob, RetentionRule, Run, RunId, SettleResult, Settlement, Store, StoreError, Submitted,
+};
+
+words! {
+    /// A verb that can be made to fail.
+    Verb {
+        /// [`Store::submit`] and [`Store::submit_many`]
+        Submit = "submit",
+        /// [`Store::command`]
+        Command = "command",
+        /// [`Store::claim_jobs`]
+        ClaimJobs = "claim-jobs",
+        /// [`Store::report`]
+        Report = "report",
+        /// [`Store::checkpoint`]
+        Checkpoint = "checkpoint",
+        /// [`Store::intents`]
+        Intents = "intents",
+        /// [`Store::file_completed`]
+        FileCompleted = "file-completed",
+        /// [`Store::tick`]
+        Tick = "tick",
+        /// [`Store::set_router`]
+        SetRouter = "set-router",
+        /// [`Store::claim_deliveries`]
+        ClaimDeliveries = "claim-deliveries",
+        /// [`Store::settle`]
+        Settle = "settle",
+        /// Every reading verb.
+        Read = "read",
+    }
+}
+
+/// How a verb fails.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// It fails and changes nothing.
+    Before,
+    /// It is done, but its caller is told that it failed.
+    After,
+    /// It takes this long first.
+    Slow(Duration),
+}
+
+/// Fails as told, then is mended.
+pub struct FaultStore {
+    inner: Arc<dyn Store>,
+    plan: Mutex<BTreeMap<Verb, (Fault, u32)>>,
+}
+
+impl FaultStore {
+    /// A sound store over `inner`.
+    #[must_use]
+    pub fn new(inner: Arc<dyn Store>) -> Self {
+        Self {
+            inner,
+            plan: Mutex::new(BTreeMap::new()),
+        }
+    }
+
+    /// The next `times` calls of `verb` fail so.
+    pub fn fail(&self, verb: Verb, fault: Fault, times: u32) {
+        if let Ok(mut plan) = self.plan.lock() {
+            plan.insert(verb, (fault, times));
+        }
+    }
+
+    /// Nothing fails any more.
+    pub fn mend(&self) {
+        if let Ok(mut plan) = self.plan.lock() {
+            plan.clear();
+        }
+    }
+
+    fn next(&self, verb: Verb) -> Option<Fault> {
+        let mut plan = self.plan.lock().ok()?;
+        let (fault, left) = plan.get_mut(&verb)?;
+        *left = left.checked_sub(1)?;
+        Some(*fault)
+    }
+
+    async fn through<T, F>(&self, verb: Verb, call: F) -> Result<T, StoreError>
+    where
+        F: Future<Output = Result<T, StoreError>> + Send,
+        T: Send,
+    {
+        let fault = self.next(verb);
+        match fault {
+            None => call.await,
+            Some(Fault::Before) => Err(StoreError::Backend(format!("{verb} was made to fail before"))),
+            Some(Fault::After) => {
+                call.await?;
+                Err(StoreError::Backend(format!("{verb} was made to fail after")))
+            }
+            Some(Fault::Slow(delay)) => {
+                tokio::time::sleep(delay).await;
+                call.await
+            }
+        }
+    }
+}
+
+#[async_trait]
+impl Store for FaultStore {
+    async fn submit(&self, new: NewJob) -> Result<Submitted, StoreError> {
+        self.through(Verb::Submit, self.inner.submit(new)).await
+    }
+    async fn submit_many(&self, new: Vec<NewJob>) -> Result<Vec<Submitted>, StoreError> {
+        self.through(Verb::Submit, self.inner.submit_many(new)).await
+    }
+    async fn command(&self, job: JobId, command: Command) -> Result<Job, StoreError> {
+        self.through(Verb::Command, self.inner.command(job, command))
+            .await
+    }
+    async fn claim_jobs(&self, ask: ClaimJobs) -> Result<Vec<Run>, StoreError> {
+        self.through(Verb::ClaimJobs, self.inner.claim_jobs(ask)).await
+    }
+    async fn report(&self, run: RunId, command: Command) -> Result<Job, StoreError> {
+        self.through(Verb::Report, self.inner.report(run, command)).await
+    }
+    async fn checkpoint(&self, run: RunId, file: FileCheckpoint) -> Result<(), StoreError> {
+        self.through(Verb::Checkpoint, self.inner.checkpoint(run, file))
+            .await
+    }
+    async fn intents(&self, limit: usize) -> Result<Vec<Job>, StoreError> {
+        self.through(Verb::Intents, self.inner.intents(limit)).await
+    }
+    async fn file_completed(&self, job: JobId, index: u32) -> Result<(), StoreError> {
+        self.through(Verb::FileCompleted, self.inner.file_completed(job, index))
+            .await
+    }
+    async fn tick(&self, retention: RetentionRule) -> Result<Option<Timestamp>, StoreError> {
+        self.through(Verb::Tick, self.inner.tick(retention)).await
+    }
+    async fn set_router(
+        &self,
+        router: Arc<dyn Router>,
+        renewed: BTreeMap<PluginName, Option<String>>,
+    ) -> Result<(), StoreError> {
+        self.through(Verb::SetRouter, self.inner.set_router(router, renewed))
+            .await
+    }
+    async fn claim_deliveries(&self, ask: ClaimDeliveries) -> Result<Vec<Claim>, StoreError> {
+        self.through(Verb::ClaimDeliveries, self.inner.claim_deliveries(ask))
+            .await
+    }
+    async fn next_delivery(
+        &self,
+        serving: BTreeSet<PluginName>,
+        after: Timestamp,
+    ) -> Result<Option<Timestamp>, StoreError> {
+        self.through(Verb::Read, self.inner.next_delivery(serving, after))
+            .await
+    }
+    async fn settle(&self, settlement: Settlement) -> Result<SettleResult, StoreError> {
+        self.through(Verb::Settle, self.inner.settle(settlement)).await
+    }
+    async fn plugin_state(&self, plugin: &PluginName, key: &str) -> Result<Option<Vec<u8>>, StoreError> {
+        self.through(Verb::Read, self.inner.plugin_state(plugin, key))
+            .await
+    }
+    async fn plugin_state_bytes(&self, plugin: &PluginName) -> Result<u64, StoreError> {
+        self.through(Verb::Read, self.inner.plugin_state_bytes(plugin))
+            .await
+    }
+    async fn purge_plugin_state(&self, plugin: &PluginName) -> Result<u64, StoreError> {
+        self.inner.purge_plugin_state(plugin).await
+    }
+    async fn job(&self, id: JobId) -> Result<Job, StoreError> {
+        self.through(Verb::Read, self.inner.job(id)).await
+    }
+    async fn files(&self, id: JobId, offset: u32, limit: u32) -> Result<Vec<FileStatus>, StoreError> {
+        self.through(Verb::Read, self.inner.files(id, offset, limit))
+            .await
+    }
+    async fn jobs(&self, filter: JobFilter) -> Result<Vec<Job>, StoreError> {
+        self.through(Verb::Read, self.inner.jobs(filter)).await
+    }
+    async fn deliveries(&self, filter: DeliveryFilter) -> Result<Vec<DeliveryRecord>, StoreError> {
+        self.through(Verb::Read, self.inner.deliveries(filter)).await
+    }
+    async fn delivery(&self, id: DeliveryId) -> Result<DeliveryRecord, StoreError> {
+        self.through(Verb::Read, self.inner.delivery(id)).await
+    }
+    async fn replay(&self, filter: DeliveryFilter) -> Result<u64, StoreError> {
+        self.inner.replay(filter).await
+    }
+    async fn purge(&self, filter: DeliveryFilter) -> Result<u64, StoreError> {
+        self.inner.purge(filter).await
+    }
+    async fn counts(&self) -> Result<Counts, StoreError> {
+        self.through(Verb::Read, self.inner.counts()).await
+    }
+    async fn waiting(&self) -> Result<BTreeMap<PluginName, u64>, StoreError> {
+        self.through(Verb::Read, self.inner.waiting()).await
+    }
+    fn changes(&self) -> broadcast::Receiver<Change> {
+        self.inner.changes()
+    }
+    fn incarnation(&self) -> u64 {
+        self.inner.incarnation()
+    }
+    async fn close(&self) {
+        self.inner.close().await;
+    }
+}

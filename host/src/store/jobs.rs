@@ -1,0 +1,263 @@
+//! Verbs about jobs: accepting, commanding, reporting, checkpointing.
+
+use rusqlite::{OptionalExtension, params};
+
+use crate::job::{Code, Command, FileStatus, Job, JobId, JobKind, JobState, Progress};
+
+use super::rows::{StoredJob, int, load_files, load_job, load_job_at, rank, to_json};
+use super::writer::{Done, Work};
+use super::{FileCheckpoint, NewJob, RunId, StoreError, Submitted};
+
+impl Work<'_> {
+    pub(super) fn submit(&mut self, new: &NewJob) -> Done<Submitted> {
+        if let Some(key) = &new.key {
+            let used = self
+                .db
+                .prepare_cached("SELECT job FROM job_keys WHERE owner = ?1 AND key = ?2")?
+                .query_row(params![new.owner.as_str(), key], |row| row.get::<_, i64>(0))
+                .optional()?;
+            if let Some(seq) = used {
+                return Ok(Submitted {
+                    job: load_job_at(self.db, seq)?.job,
+                    created: false,
+                });
+            }
+        }
+        self.check_limits(new)?;
+        let mut stored = StoredJob {
+            seq: 0,
+            entered: 1,
+            job: self.fresh_job(new),
+        };
+        self.insert_job(&mut stored, new)?;
+        self.count_open(&stored.job, 1)?;
+        self.changed(&stored);
+        Ok(Submitted {
+            job: stored.job,
+            created: true,
+        })
+    }
+
+    /// B-16. All checks come before the first write.
+    fn check_limits(&self, new: &NewJob) -> Done<()> {
+        let profile = new.spec.profile;
+        if new.files.len() > usize::try_from(profile.files_per_job()).unwrap_or(usize::MAX) {
+            return Err(StoreError::Limit {
+                code: Code::TOO_MANY_FILES_IN_JOB,
+                message: format!(
+                    "{} files; a job has at most {}",
+                    new.files.len(),
+                    profile.files_per_job()
+                ),
+            });
+        }
+        let open: i64 = self
+            .db
+            .prepare_cached("SELECT coalesce((SELECT open_jobs FROM owners WHERE owner = ?1), 0)")?
+            .query_row([new.owner.as_str()], |row| row.get(0))?;
+        if open >= i64::from(profile.jobs_per_owner()) {
+            return Err(StoreError::Limit {
+                code: Code::TOO_MANY_JOBS_PER_USER,
+                message: format!(
+                    "{} has {open} open jobs, the limit; complete or cancel some, or try later",
+                    new.owner
+                ),
+            });
+        }
+        Ok(())
+    }
+
+    fn fresh_job(&self, new: &NewJob) -> Job {
+        let transfer = matches!(
+            new.kind,
+            JobKind::Download | JobKind::Upload | JobKind::UploadReply
+        );
+        let files_total = u32::try_from(new.files.len()).unwrap_or(u32::MAX);
+        let state = if new.suspended || (transfer && new.files.is_empty()) {
+            JobState::Suspended
+        } else {
+            JobState::Queued
+        };
+        Job {
+            id: JobId::fresh(),
+            owner: new.owner.clone(),
+            kind: new.kind,
+            state,
+            intent: None,
+            outcome: None,
+            priority: new.priority,
+            revision: 1,
+            attempt: 0,
+            error_count: 0,
+            retries: 0,
+            no_progress_since: None,
+            due: None,
+            created: self.now,
+            modified: self.now,
+            transferred: None,
+            progress: Progress {
+                bytes_total: (files_total == 0).then_some(0),
+                bytes_transferred: 0,
+                files_total,
+                files_transferred: 0,
+            },
+            error: None,
+            spec: new.spec.clone(),
+        }
+    }
+
+    fn insert_job(&self, stored: &mut StoredJob, new: &NewJob) -> Done<()> {
+        let job = &stored.job;
+        self.db
+            .prepare_cached(
+                "INSERT INTO jobs (id, owner, kind, state, priority, revision, entered, attempt, error_count, \
+                 retries, created, modified, host, bytes_known, bytes_transferred, sizes_unknown, \
+                 files_total, files_transferred) \
+                 VALUES (?1, ?2, ?3, ?4, ?5, 1, 1, 0, 0, 0, ?6, ?6, ?7, 0, 0, ?8, ?8, 0)",
+            )?
+            .execute(params![
+                job.id.as_bytes(),
+                job.owner.as_str(),
+                job.kind.as_str(),
+                job.state.as_str(),
+                rank(job.priority),
+                self.now.as_millis(),
+                new.files.first().map(|file| remote_host(&file.remote)).unwrap_or_default(),
+                job.progress.files_total,
+            ])?;
+        stored.seq = self.db.last_insert_rowid();
+        self.db
+            .prepare_cached("INSERT INTO job_data (job, spec) VALUES (?1, ?2)")?
+            .execute(params![stored.seq, to_json(&new.spec)?])?;
+        if let Some(key) = &new.key {
+            self.db
+                .prepare_cached("INSERT INTO job_keys (owner, key, job) VALUES (?1, ?2, ?3)")?
+                .execute(params![new.owner.as_str(), key, stored.seq])?;
+        }
+        let mut insert = self.db.prepare_cached(
+            "INSERT INTO files (job, idx, remote, local, bytes_transferred, transferred, completed) \
+             VALUES (?1, ?2, ?3, ?4, 0, 0, 0)",
+        )?;
+        for (index, file) in new.files.iter().enumerate() {
+            insert.execute(params![stored.seq, int(index as u64), file.remote, file.local])?;
+        }
+        Ok(())
+    }
+
+    pub(super) fn command(&mut self, id: JobId, command: &Command) -> Done<Job> {
+        let mut stored = load_job(self.db, id)?;
+        self.apply(&mut stored, command)?;
+        Ok(stored.job)
+    }
+
+    pub(super) fn report(&mut self, run: RunId, command: &Command) -> Done<Job> {
+        let mut stored = self.fenced(run)?;
+        self.apply(&mut stored, command)?;
+        Ok(stored.job)
+    }
+
+    /// The job of a run, if the run still is the job's (J-28).
+    fn fenced(&self, run: RunId) -> Done<StoredJob> {
+        let stored = load_job(self.db, run.job)?;
+        let claimed_by: Option<i64> = self
+            .db
+            .prepare_cached("SELECT claimed_by FROM jobs WHERE seq = ?1")?
+            .query_row([stored.seq], |row| row.get(0))?;
+        let held = stored.job.state.is_running()
+            && stored.job.attempt == run.attempt
+            && claimed_by == Some(int(self.incarnation));
+        if held { Ok(stored) } else { Err(StoreError::Fenced) }
+    }
+
+    pub(super) fn checkpoint(&mut self, run: RunId, checkpoint: &FileCheckpoint) -> Done<()> {
+        let mut stored = self.fenced(run)?;
+        let file = &checkpoint.file;
+        let before = load_files(self.db, stored.seq, file.index, 1)?.pop();
+        let Some(before) = before.filter(|before| before.index == file.index) else {
+            return Err(StoreError::NotFound {
+                what: "file",
+                id: format!("{}:{}", run.job, file.index),
+            });
+        };
+        self.write_file(stored.seq, file)?;
+        self.write_progress(&stored, &before, file)?;
+        if file.bytes_transferred > before.bytes_transferred {
+            // Progress stops the no-progress clock (B-59); the runner's retries start over.
+            stored.job.retries = 0;
+            stored.job.no_progress_since = None;
+        }
+        if file.transferred && !before.transferred {
+            self.raise_file(&stored, file)?;
+        }
+        self.raise_modification(&stored)?;
+        self.changed(&stored);
+        Ok(())
+    }
+
+    fn write_file(&self, job: i64, file: &FileStatus) -> Done<()> {
+        self.db
+            .prepare_cached(
+                "UPDATE files SET temporary = ?3, bytes_total = ?4, bytes_transferred = ?5, validator = ?6, \
+                 last_modified = ?7, transferred = ?8 WHERE job = ?1 AND idx = ?2",
+            )?
+            .execute(params![
+                job,
+                file.index,
+                file.temporary,
+                file.bytes_total,
+                file.bytes_transferred,
+                file.validator,
+                file.last_modified,
+                file.transferred,
+            ])?;
+        Ok(())
+    }
+
+    /// Sums over files are kept by difference, so that a job of many files costs no more per
+    /// checkpoint than a job of one.
+    fn write_progress(&self, stored: &StoredJob, before: &FileStatus, after: &FileStatus) -> Done<()> {
+        let signed = |value: u64| int(value);
+        let bytes = signed(after.bytes_transferred) - signed(before.bytes_transferred);
+        let known = signed(after.bytes_total.unwrap_or(0)) - signed(before.bytes_total.unwrap_or(0));
+        let unknown = i64::from(after.bytes_total.is_none()) - i64::from(before.bytes_total.is_none());
+        let files = i64::from(after.transferred) - i64::from(before.transferred);
+        self.db
+            .prepare_cached(
+                "UPDATE jobs SET bytes_transferred = bytes_transferred + ?2, bytes_known = bytes_known + ?3, \
+                 sizes_unknown = sizes_unknown + ?4, files_transferred = files_transferred + ?5, \
+                 retries = CASE WHEN ?2 > 0 THEN 0 ELSE retries END, \
+                 no_progress_since = CASE WHEN ?2 > 0 THEN NULL ELSE no_progress_since END, \
+                 modified = ?6 WHERE seq = ?1",
+            )?
+            .execute(params![
+                stored.seq,
+                bytes,
+                known,
+                unknown,
+                files,
+                self.now.as_millis()
+            ])?;
+        Ok(())
+    }
+
+    pub(super) fn file_completed(&mut self, id: JobId, index: u32) -> Done<()> {
+        let stored = load_job(self.db, id)?;
+        self.db
+            .prepare_cached("UPDATE files SET completed = 1 WHERE job = ?1 AND idx = ?2")?
+            .execute(params![stored.seq, index])?;
+        self.changed(&stored);
+        Ok(())
+    }
+}
+
+/// The part of a remote name that slots are counted by: `host:port`, lower case.
+#[must_use]
+pub fn remote_host(remote: &str) -> String {
+    url::Url::parse(remote)
+        .ok()
+        .and_then(|url| {
+            let port = url.port_or_known_default().unwrap_or(0);
+            url.host_str().map(|host| format!("{host}:{port}"))
+        })
+        .unwrap_or_default()
+}

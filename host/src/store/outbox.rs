@@ -1,0 +1,337 @@
+//! Writing a job's transition: the new state, its events, and one delivery for every handler, in
+//! one transaction.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use rusqlite::{OptionalExtension, params};
+
+use crate::job::{
+    Command, DeliveryId, EventKind, FileStatus, Job, JobState, PluginName, Router, Transition, apply,
+};
+
+use super::Change;
+use super::rows::{EventData, JOB_COLUMNS, StoredJob, int, job_of, rank, to_json};
+use super::writer::{Done, Work};
+
+/// Handlers hear of changes at most this often (B-110).
+const MODIFICATION_INTERVAL_MS: i64 = 500;
+
+impl Work<'_> {
+    /// Puts `command` through the law and writes what it says. Nothing is written on a refusal.
+    pub(super) fn apply(&mut self, stored: &mut StoredJob, command: &Command) -> Done<()> {
+        let transition = apply(&stored.job, command)?;
+        if transition.is_noop(&stored.job) {
+            return Ok(());
+        }
+        self.write_transition(stored, transition)
+    }
+
+    fn write_transition(&mut self, stored: &mut StoredJob, transition: Transition) -> Done<()> {
+        let was = stored.job.clone();
+        let (to, events) = (transition.to, transition.events.clone());
+        stored.advance(transition, self.now);
+        self.write_job(stored)?;
+        if was.error != stored.job.error {
+            let error = stored.job.error.as_ref().map(to_json).transpose()?;
+            self.db
+                .prepare_cached("UPDATE job_data SET error = ?2 WHERE job = ?1")?
+                .execute(params![stored.seq, error])?;
+        }
+        if stored.job.state.is_final() {
+            self.count_open(&was, -1)?;
+        }
+        for event in &events {
+            let data = EventData {
+                error: stored.job.error.clone(),
+                outcome: stored.job.outcome,
+                ..EventData::default()
+            };
+            self.raise(stored, *event, &data)?;
+        }
+        let told = matches!(stored.job.state, JobState::Error | JobState::Transferred);
+        if !told && !stored.job.state.is_final() {
+            self.raise_modification(stored)?;
+        }
+        self.changed(stored);
+        // With nobody to wait for, completion follows at once.
+        if to == JobState::Transferred && was.state != JobState::Transferred {
+            self.release_if_done(stored)?;
+        }
+        Ok(())
+    }
+
+    fn write_job(&self, stored: &StoredJob) -> Done<()> {
+        let job = &stored.job;
+        self.db
+            .prepare_cached(
+                "UPDATE jobs SET state = ?2, intent = ?3, outcome = ?4, priority = ?5, revision = ?6, \
+                 entered = ?7, attempt = ?8, error_count = ?9, retries = ?10, no_progress_since = ?11, \
+                 due = ?12, modified = ?13, transferred = ?14, \
+                 claimed_by = CASE WHEN ?15 THEN claimed_by END, \
+                 claim_expires = CASE WHEN ?15 THEN claim_expires END WHERE seq = ?1",
+            )?
+            .execute(params![
+                stored.seq,
+                job.state.as_str(),
+                job.intent.map(|intent| intent.as_str()),
+                job.outcome.map(|outcome| outcome.as_str()),
+                rank(job.priority),
+                int(job.revision),
+                int(stored.entered),
+                job.attempt,
+                job.error_count,
+                job.retries,
+                job.no_progress_since.map(|time| time.as_millis()),
+                job.due.map(|time| time.as_millis()),
+                job.modified.as_millis(),
+                job.transferred.map(|time| time.as_millis()),
+                job.state.is_running(),
+            ])?;
+        Ok(())
+    }
+
+    /// Keeps the number of open jobs of an owner, so that a submit need not count them (B-16).
+    pub(super) fn count_open(&self, job: &Job, by: i64) -> Done<()> {
+        self.db
+            .prepare_cached(
+                "INSERT INTO owners (owner, open_jobs) VALUES (?1, ?2) \
+                 ON CONFLICT (owner) DO UPDATE SET open_jobs = open_jobs + ?2",
+            )?
+            .execute(params![job.owner.as_str(), by])?;
+        Ok(())
+    }
+
+    /// Writes an event and a delivery for every handler routed to it. Without handlers nothing is
+    /// written: the job itself says what happened, and a handler that comes later gets its row then.
+    pub(super) fn raise(&mut self, stored: &StoredJob, event: EventKind, data: &EventData) -> Done<()> {
+        let routes = self.router.routes(&stored.job, event);
+        if routes.is_empty() {
+            return Ok(());
+        }
+        let seq = self.insert_event(stored, event, data)?;
+        for route in routes {
+            self.insert_delivery(stored, seq, event, &route)?;
+        }
+        self.changes.push(Change::Deliveries);
+        Ok(())
+    }
+
+    fn insert_event(&self, stored: &StoredJob, event: EventKind, data: &EventData) -> Done<i64> {
+        self.db
+            .prepare_cached("INSERT INTO events (job, kind, revision, at, data) VALUES (?1, ?2, ?3, ?4, ?5)")?
+            .execute(params![
+                stored.seq,
+                event.as_str(),
+                int(stored.job.revision),
+                self.now.as_millis(),
+                to_json(data)?
+            ])?;
+        Ok(self.db.last_insert_rowid())
+    }
+
+    fn insert_delivery(
+        &self,
+        stored: &StoredJob,
+        event: i64,
+        kind: EventKind,
+        route: &crate::job::Route,
+    ) -> Done<()> {
+        self.db
+            .prepare_cached(
+                "INSERT INTO deliveries (id, event, job, kind, owner, plugin, role, state, stage, attempt, \
+                 charged, conflicts, interrupted, host_faults, fail_fasts, rounds, due, created, digest) \
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, 'pending', 'handler', 0, 0, 0, 0, 0, 0, 0, ?8, ?8, '') \
+                 ON CONFLICT (event, plugin) DO NOTHING",
+            )?
+            .execute(params![
+                DeliveryId::fresh().as_bytes(),
+                event,
+                stored.seq,
+                kind.as_str(),
+                stored.job.owner.as_str(),
+                route.plugin.as_str(),
+                route.role.as_str(),
+                self.now.as_millis(),
+            ])?;
+        Ok(())
+    }
+
+    /// One row per (job, handler), made due again at most every 500 ms, never blocking (B-106, B-110).
+    pub(super) fn raise_modification(&mut self, stored: &StoredJob) -> Done<()> {
+        let kind = EventKind::JobModification;
+        let routes = self.router.routes(&stored.job, kind);
+        if routes.is_empty() {
+            return Ok(());
+        }
+        let known = self
+            .db
+            .prepare_cached("SELECT seq FROM events WHERE job = ?1 AND kind = ?2")?
+            .query_row(params![stored.seq, kind.as_str()], |row| row.get::<_, i64>(0))
+            .optional()?;
+        let event = match known {
+            Some(event) => event,
+            None => self.insert_event(stored, kind, &EventData::default())?,
+        };
+        for route in routes {
+            self.insert_delivery(stored, event, kind, &route)?;
+            self.db
+                .prepare_cached(
+                    "UPDATE deliveries SET state = 'pending', due = max(?3, coalesce(ended, 0) + ?4) \
+                     WHERE event = ?1 AND plugin = ?2 AND state IN ('pending', 'settled')",
+                )?
+                .execute(params![
+                    event,
+                    route.plugin.as_str(),
+                    self.now.as_millis(),
+                    MODIFICATION_INTERVAL_MS
+                ])?;
+        }
+        self.changes.push(Change::Deliveries);
+        Ok(())
+    }
+
+    /// One file is here; told before the job's own event (B-107).
+    pub(super) fn raise_file(&mut self, stored: &StoredJob, file: &FileStatus) -> Done<()> {
+        let data = EventData {
+            file: Some(file.clone()),
+            ..EventData::default()
+        };
+        self.raise(stored, EventKind::FileTransferred, &data)
+    }
+
+    /// Completion by itself: once every `job-transferred` delivery is settled, dead or parked, unless
+    /// the job is held. The same ends a failed batch.
+    pub(super) fn release_if_done(&mut self, stored: &mut StoredJob) -> Done<()> {
+        let event = match stored.job.state {
+            JobState::Transferred => EventKind::JobTransferred,
+            JobState::Error => EventKind::OnError,
+            _ => return Ok(()),
+        };
+        let waits: bool = self
+            .db
+            .prepare_cached(
+                "SELECT EXISTS (SELECT 1 FROM deliveries WHERE job = ?1 AND kind = ?2 \
+                 AND state IN ('pending', 'running'))",
+            )?
+            .query_row(params![stored.seq, event.as_str()], |row| row.get(0))?;
+        if waits {
+            return Ok(());
+        }
+        // The law knows who may not be released: held jobs, failed transfers.
+        match apply(&stored.job, &Command::Release) {
+            Ok(transition) if !transition.is_noop(&stored.job) => self.write_transition(stored, transition),
+            Ok(_) | Err(_) => Ok(()),
+        }
+    }
+
+    /// Notes that a job changed, for those who watch.
+    pub(super) fn changed(&mut self, stored: &StoredJob) {
+        let Job {
+            id,
+            state,
+            revision,
+            intent,
+            due,
+            ..
+        } = stored.job;
+        self.changes.push(Change::Job {
+            id,
+            state,
+            revision,
+            intent: intent.is_some(),
+            due,
+        });
+    }
+
+    /// Swaps the routing. Jobs that rest in `error` or `transferred` get the rows they lack under it,
+    /// once; waiting deliveries of `renewed` plugins become due now.
+    pub(super) fn replace_router(
+        &mut self,
+        router: Arc<dyn Router>,
+        renewed: &BTreeMap<PluginName, Option<String>>,
+    ) -> Done<()> {
+        *self.router = router;
+        for (plugin, digest) in renewed {
+            self.db
+                .prepare_cached(
+                    "UPDATE deliveries SET due = ?2 WHERE plugin = ?1 AND state = 'pending' AND due > ?2 \
+                     AND (?3 IS NULL OR digest NOT IN ('', ?3))",
+                )?
+                .execute(params![plugin.as_str(), self.now.as_millis(), digest])?;
+        }
+        for state in [JobState::Error, JobState::Transferred] {
+            let mut after = 0;
+            while let Some(last) = self.backfill(state, after)? {
+                after = last;
+            }
+        }
+        self.changes.push(Change::Deliveries);
+        Ok(())
+    }
+
+    /// Backfills up to 500 jobs after row `after`; returns the last row seen, `None` at the end.
+    fn backfill(&mut self, state: JobState, after: i64) -> Done<Option<i64>> {
+        let sql = format!(
+            "SELECT {JOB_COLUMNS} FROM jobs j JOIN job_data d ON d.job = j.seq \
+             WHERE j.state = ?1 AND j.seq > ?2 AND j.intent IS NULL ORDER BY j.seq LIMIT 500"
+        );
+        let jobs = {
+            let mut statement = self.db.prepare_cached(&sql)?;
+            let rows = statement.query_map(params![state.as_str(), after], job_of)?;
+            rows.collect::<rusqlite::Result<Vec<_>>>()?
+        };
+        for stored in &jobs {
+            self.backfill_job(stored)?;
+        }
+        Ok(jobs.last().map(|stored| stored.seq))
+    }
+
+    fn backfill_job(&mut self, stored: &StoredJob) -> Done<()> {
+        let event = match (stored.job.state, stored.job.kind.family()) {
+            (JobState::Transferred, crate::job::Family::Transfer) => EventKind::JobTransferred,
+            (JobState::Error, crate::job::Family::Transfer) => EventKind::JobError,
+            (JobState::Error, crate::job::Family::Batch) => EventKind::OnError,
+            _ => return Ok(()),
+        };
+        let routes = self.router.routes(&stored.job, event);
+        if routes.is_empty() {
+            return Ok(());
+        }
+        let known = self
+            .db
+            .prepare_cached(
+                "SELECT seq FROM events WHERE job = ?1 AND kind = ?2 AND revision >= ?3 ORDER BY seq DESC",
+            )?
+            .query_row(params![stored.seq, event.as_str(), int(stored.entered)], |row| {
+                row.get::<_, i64>(0)
+            })
+            .optional()?;
+        let seq = match known {
+            Some(seq) => seq,
+            None => {
+                let data = EventData {
+                    error: stored.job.error.clone(),
+                    ..EventData::default()
+                };
+                self.insert_event(stored, event, &data)?
+            }
+        };
+        for route in routes {
+            self.insert_delivery(stored, seq, event, &route)?;
+        }
+        Ok(())
+    }
+}
+
+impl StoredJob {
+    /// The job after a transition, as it will be written.
+    fn advance(&mut self, transition: Transition, now: crate::job::Timestamp) {
+        let entered = self.job.state != transition.to || !transition.events.is_empty();
+        transition.carry_out(&mut self.job);
+        self.job.modified = now;
+        if entered {
+            self.entered = self.job.revision;
+        }
+    }
+}

@@ -1,0 +1,166 @@
+//! The schema and its versions. Hot columns stand apart from wide ones (J-153), all tables are
+//! `STRICT`, and the views are the stable surface for operators (J-150).
+
+use rusqlite::Connection;
+
+/// Marks the file as ours: "SXTN".
+pub(super) const APPLICATION_ID: i64 = 0x5358_544E;
+
+/// Numbered, forward only. `user_version` says how many have run.
+pub(super) const MIGRATIONS: &[&str] = &[V1];
+
+/// Every claim asks for suspects; without this it would read all that is pending.
+const V1: &str = r"
+CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;
+
+CREATE TABLE owners (owner TEXT PRIMARY KEY, open_jobs INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+
+CREATE TABLE jobs (
+    seq INTEGER PRIMARY KEY AUTOINCREMENT,
+    id BLOB NOT NULL UNIQUE,
+    owner TEXT NOT NULL,
+    kind TEXT NOT NULL,
+    state TEXT NOT NULL,
+    intent TEXT,
+    outcome TEXT,
+    priority INTEGER NOT NULL,
+    revision INTEGER NOT NULL,
+    entered INTEGER NOT NULL,          -- the revision at which the state was entered
+    attempt INTEGER NOT NULL,
+    error_count INTEGER NOT NULL,
+    retries INTEGER NOT NULL,
+    no_progress_since INTEGER,
+    due INTEGER,
+    created INTEGER NOT NULL,
+    modified INTEGER NOT NULL,
+    transferred INTEGER,
+    host TEXT NOT NULL,                -- the remote host, for slots
+    claimed_by INTEGER,                -- incarnation of the claim
+    claim_expires INTEGER,
+    bytes_known INTEGER NOT NULL,
+    bytes_transferred INTEGER NOT NULL,
+    sizes_unknown INTEGER NOT NULL,
+    files_total INTEGER NOT NULL,
+    files_transferred INTEGER NOT NULL
+) STRICT;
+CREATE INDEX jobs_runnable ON jobs (priority, seq, host) WHERE state = 'queued' AND intent IS NULL AND due IS NULL;
+CREATE INDEX jobs_due ON jobs (due) WHERE due IS NOT NULL;
+CREATE INDEX jobs_by_state ON jobs (state, seq);
+CREATE INDEX jobs_intents ON jobs (seq) WHERE intent IS NOT NULL;
+CREATE INDEX jobs_ended ON jobs (outcome, modified) WHERE outcome IS NOT NULL;
+CREATE INDEX jobs_resting ON jobs (modified) WHERE outcome IS NULL;
+
+CREATE TABLE job_data (
+    job INTEGER PRIMARY KEY REFERENCES jobs (seq) ON DELETE CASCADE,
+    spec TEXT NOT NULL,
+    error TEXT
+) STRICT;
+
+CREATE TABLE job_keys (
+    owner TEXT NOT NULL,
+    key TEXT NOT NULL,
+    job INTEGER NOT NULL REFERENCES jobs (seq) ON DELETE CASCADE,
+    PRIMARY KEY (owner, key)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX job_keys_by_job ON job_keys (job);
+
+CREATE TABLE files (
+    job INTEGER NOT NULL REFERENCES jobs (seq) ON DELETE CASCADE,
+    idx INTEGER NOT NULL,
+    remote TEXT NOT NULL,
+    local TEXT NOT NULL,
+    temporary TEXT,
+    bytes_total INTEGER,
+    bytes_transferred INTEGER NOT NULL,
+    validator TEXT,
+    last_modified TEXT,
+    transferred INTEGER NOT NULL,
+    completed INTEGER NOT NULL,
+    PRIMARY KEY (job, idx)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE events (
+    seq INTEGER PRIMARY KEY AUTOINCREMENT,
+    job INTEGER NOT NULL REFERENCES jobs (seq) ON DELETE CASCADE,
+    kind TEXT NOT NULL,
+    revision INTEGER NOT NULL,
+    at INTEGER NOT NULL,
+    data TEXT NOT NULL
+) STRICT;
+CREATE INDEX events_by_job ON events (job, kind, seq);
+
+CREATE TABLE deliveries (
+    seq INTEGER PRIMARY KEY AUTOINCREMENT,
+    id BLOB NOT NULL UNIQUE,
+    event INTEGER NOT NULL REFERENCES events (seq) ON DELETE CASCADE,
+    job INTEGER NOT NULL REFERENCES jobs (seq) ON DELETE CASCADE,
+    kind TEXT NOT NULL,
+    owner TEXT NOT NULL,
+    plugin TEXT NOT NULL,
+    role TEXT NOT NULL,
+    state TEXT NOT NULL,
+    stage TEXT NOT NULL,
+    attempt INTEGER NOT NULL,
+    charged INTEGER NOT NULL,
+    conflicts INTEGER NOT NULL,
+    interrupted INTEGER NOT NULL,
+    host_faults INTEGER NOT NULL,
+    fail_fasts INTEGER NOT NULL,
+    rounds INTEGER NOT NULL,
+    due INTEGER,
+    created INTEGER NOT NULL,
+    ended INTEGER,
+    claimed_by INTEGER,
+    claim_expires INTEGER,
+    result TEXT,
+    digest TEXT NOT NULL,
+    last_failure TEXT,
+    UNIQUE (event, plugin)
+) STRICT;
+CREATE INDEX deliveries_due ON deliveries (plugin, due, seq) WHERE state = 'pending';
+CREATE INDEX deliveries_open ON deliveries (job, plugin, seq) WHERE state IN ('pending', 'running');
+CREATE INDEX deliveries_by_job ON deliveries (job);
+CREATE INDEX deliveries_by_state ON deliveries (state, seq);
+CREATE INDEX deliveries_over ON deliveries (state, ended) WHERE ended IS NOT NULL;
+CREATE INDEX deliveries_suspect ON deliveries (seq) WHERE interrupted >= 5;
+
+CREATE TABLE attempts (
+    delivery INTEGER NOT NULL REFERENCES deliveries (seq) ON DELETE CASCADE,
+    attempt INTEGER NOT NULL,
+    record TEXT NOT NULL,
+    PRIMARY KEY (delivery, attempt)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE plugin_state (
+    plugin TEXT NOT NULL,
+    key TEXT NOT NULL,
+    value BLOB NOT NULL,
+    PRIMARY KEY (plugin, key)
+) STRICT, WITHOUT ROWID;
+
+CREATE VIEW job_list AS
+    SELECT seq, lower(hex(id)) AS id, owner, kind, state, intent, outcome, revision, attempt, error_count,
+           datetime(created / 1000, 'unixepoch') AS created, datetime(modified / 1000, 'unixepoch') AS modified,
+           json_extract(spec, '$.name') AS name, json_extract(error, '$.code') AS error
+    FROM jobs JOIN job_data ON job_data.job = jobs.seq;
+CREATE VIEW delivery_list AS
+    SELECT d.seq, lower(hex(d.id)) AS id, lower(hex(j.id)) AS job, d.kind, d.plugin, d.role, d.state, d.attempt,
+           d.result, datetime(d.due / 1000, 'unixepoch') AS due, json_extract(d.last_failure, '$.class') AS class
+    FROM deliveries d JOIN jobs j ON j.seq = d.job;
+";
+
+/// Brings a store up to this version.
+///
+/// # Errors
+/// SQLite's; the transaction of the failing step is rolled back.
+pub(super) fn migrate(db: &mut Connection, from: i64) -> rusqlite::Result<()> {
+    let done = usize::try_from(from).unwrap_or(0);
+    for (index, step) in MIGRATIONS.iter().enumerate().skip(done) {
+        let transaction = db.transaction()?;
+        transaction.execute_batch(step)?;
+        transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
+        transaction.pragma_update(None, "user_version", index + 1)?;
+        transaction.commit()?;
+    }
+    Ok(())
+}

@@ -1,0 +1,297 @@
+//! The embedded backend: SQLite in WAL mode, synced on every commit, one writer thread and a few
+//! readers beside it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::File;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
+
+use async_trait::async_trait;
+use rusqlite::{Connection, OpenFlags};
+use tokio::sync::broadcast;
+
+use crate::clock::Clock;
+use crate::job::{Command, DeliveryId, FileStatus, Job, JobId, PluginName, Router, Timestamp};
+
+use super::open::{Opened, open_writer, unusable};
+use super::rows::{load_files, load_job};
+use super::writer::{Done, Writer};
+use super::{
+    Change, Claim, ClaimDeliveries, ClaimJobs, Counts, DeliveryFilter, DeliveryRecord, FileCheckpoint,
+    JobFilter, NewJob, RetentionRule, Run, RunId, SettleResult, Settlement, Store, StoreError, Submitted,
+    read,
+};
+
+/// Changes a watcher may lag behind before it must look for itself.
+const CHANGES_KEPT: usize = 4096;
+
+/// Idle reading connections kept open.
+const READERS_KEPT: usize = 4;
+
+/// Where the store is and what it is opened with.
+#[derive(Clone, Debug)]
+pub struct SqliteOptions {
+    /// The state directory; made with mode 0700 if it is missing.
+    pub state_dir: PathBuf,
+    /// Where the time comes from.
+    pub clock: Clock,
+    /// Opens a store on a network file system all the same (J-156).
+    pub force: bool,
+}
+
+/// The embedded store.
+pub struct SqliteStore {
+    writer: Writer,
+    readers: Arc<Readers>,
+    changes: broadcast::Sender<Change>,
+    incarnation: u64,
+    /// The last start did not close the store.
+    unclean: bool,
+    /// Held while the store lives: a second host on the directory is refused.
+    _lock: File,
+}
+
+struct Readers {
+    path: PathBuf,
+    idle: Mutex<Vec<Connection>>,
+}
+
+impl SqliteStore {
+    /// Opens or makes the store: lock, version, migration, recovery of what the last start left.
+    ///
+    /// # Errors
+    /// [`StoreError::Locked`], [`StoreError::Newer`], or [`StoreError::Unusable`] with what to do.
+    pub async fn open(options: SqliteOptions) -> Result<Self, StoreError> {
+        let (changes, _) = broadcast::channel(CHANGES_KEPT);
+        let path = options.state_dir.join("sexton.db");
+        let sender = changes.clone();
+        let opened = tokio::task::spawn_blocking(move || open_writer(&options, sender)).await;
+        let Opened {
+            writer,
+            lock,
+            incarnation,
+            unclean,
+        } = opened.map_err(|why| unusable(&path, &why.to_string()))??;
+        let store = Self {
+            writer,
+            readers: Arc::new(Readers {
+                path,
+                idle: Mutex::new(Vec::new()),
+            }),
+            changes,
+            incarnation,
+            unclean,
+            _lock: lock,
+        };
+        store.writer.write(|work| work.recover()).await?;
+        Ok(store)
+    }
+
+    /// Whether the last start ended without closing the store: a crash, a kill, a FailFast.
+    #[must_use]
+    pub fn was_unclean(&self) -> bool {
+        self.unclean
+    }
+
+    /// Runs SQLite's own check over the file; `full` reads every index too.
+    ///
+    /// # Errors
+    /// [`StoreError::Backend`] with what is damaged.
+    pub async fn check(&self, full: bool) -> Result<(), StoreError> {
+        self.read(move |db| {
+            let pragma = if full {
+                "PRAGMA integrity_check"
+            } else {
+                "PRAGMA quick_check"
+            };
+            let said: String = db.query_row(pragma, [], |row| row.get(0))?;
+            if said == "ok" {
+                Ok(())
+            } else {
+                Err(StoreError::Backend(format!("the database is damaged: {said}")))
+            }
+        })
+        .await
+    }
+
+    async fn read<T, F>(&self, query: F) -> Done<T>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Connection) -> Done<T> + Send + 'static,
+    {
+        let readers = Arc::clone(&self.readers);
+        let run = move || {
+            let db = readers.take()?;
+            let said = query(&db);
+            readers.put(db);
+            said
+        };
+        match tokio::task::spawn_blocking(run).await {
+            Ok(said) => said,
+            Err(why) => Err(StoreError::Backend(why.to_string())),
+        }
+    }
+}
+
+impl Readers {
+    fn take(&self) -> Done<Connection> {
+        let idle = self.idle.lock().map_or(None, |mut idle| idle.pop());
+        match idle {
+            Some(db) => Ok(db),
+            None => {
+                let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+                let db = Connection::open_with_flags(&self.path, flags)?;
+                db.busy_timeout(std::time::Duration::from_secs(5))?;
+                Ok(db)
+            }
+        }
+    }
+
+    fn put(&self, db: Connection) {
+        if let Ok(mut idle) = self.idle.lock()
+            && idle.len() < READERS_KEPT
+        {
+            idle.push(db);
+        }
+    }
+}
+
+#[async_trait]
+impl Store for SqliteStore {
+    async fn submit(&self, new: NewJob) -> Result<Submitted, StoreError> {
+        self.writer.write(move |work| work.submit(&new)).await
+    }
+
+    async fn submit_many(&self, new: Vec<NewJob>) -> Result<Vec<Submitted>, StoreError> {
+        self.writer
+            .write(move |work| new.iter().map(|one| work.submit(one)).collect())
+            .await
+    }
+
+    async fn command(&self, job: JobId, command: Command) -> Result<Job, StoreError> {
+        self.writer.write(move |work| work.command(job, &command)).await
+    }
+
+    async fn claim_jobs(&self, ask: ClaimJobs) -> Result<Vec<Run>, StoreError> {
+        self.writer.write(move |work| work.claim_jobs(&ask)).await
+    }
+
+    async fn report(&self, run: RunId, command: Command) -> Result<Job, StoreError> {
+        self.writer.write(move |work| work.report(run, &command)).await
+    }
+
+    async fn checkpoint(&self, run: RunId, file: FileCheckpoint) -> Result<(), StoreError> {
+        self.writer.write(move |work| work.checkpoint(run, &file)).await
+    }
+
+    async fn intents(&self, limit: usize) -> Result<Vec<Job>, StoreError> {
+        self.read(move |db| read::intents(db, limit)).await
+    }
+
+    async fn file_completed(&self, job: JobId, index: u32) -> Result<(), StoreError> {
+        self.writer
+            .write(move |work| work.file_completed(job, index))
+            .await
+    }
+
+    async fn tick(&self, retention: RetentionRule) -> Result<Option<Timestamp>, StoreError> {
+        self.writer.write(move |work| work.tick(retention)).await
+    }
+
+    async fn set_router(
+        &self,
+        router: Arc<dyn Router>,
+        renewed: BTreeMap<PluginName, Option<String>>,
+    ) -> Result<(), StoreError> {
+        self.writer
+            .write(move |work| work.replace_router(Arc::clone(&router), &renewed))
+            .await
+    }
+
+    async fn claim_deliveries(&self, ask: ClaimDeliveries) -> Result<Vec<Claim>, StoreError> {
+        self.writer.write(move |work| work.claim_deliveries(&ask)).await
+    }
+
+    async fn next_delivery(
+        &self,
+        serving: BTreeSet<PluginName>,
+        after: Timestamp,
+    ) -> Result<Option<Timestamp>, StoreError> {
+        self.writer
+            .write(move |work| work.next_delivery(&serving, after))
+            .await
+    }
+
+    async fn settle(&self, settlement: Settlement) -> Result<SettleResult, StoreError> {
+        self.writer.write(move |work| work.settle(&settlement)).await
+    }
+
+    async fn plugin_state(&self, plugin: &PluginName, key: &str) -> Result<Option<Vec<u8>>, StoreError> {
+        let (plugin, key) = (plugin.clone(), key.to_owned());
+        self.read(move |db| read::plugin_state(db, &plugin, &key)).await
+    }
+
+    async fn plugin_state_bytes(&self, plugin: &PluginName) -> Result<u64, StoreError> {
+        let plugin = plugin.clone();
+        self.read(move |db| read::plugin_state_bytes(db, &plugin)).await
+    }
+
+    async fn purge_plugin_state(&self, plugin: &PluginName) -> Result<u64, StoreError> {
+        let plugin = plugin.clone();
+        self.writer
+            .write(move |work| work.purge_plugin_state(&plugin))
+            .await
+    }
+
+    async fn job(&self, id: JobId) -> Result<Job, StoreError> {
+        self.read(move |db| load_job(db, id).map(|stored| stored.job))
+            .await
+    }
+
+    async fn files(&self, id: JobId, offset: u32, limit: u32) -> Result<Vec<FileStatus>, StoreError> {
+        self.read(move |db| load_files(db, read::job_seq(db, id)?, offset, limit))
+            .await
+    }
+
+    async fn jobs(&self, filter: JobFilter) -> Result<Vec<Job>, StoreError> {
+        self.read(move |db| read::jobs(db, &filter)).await
+    }
+
+    async fn deliveries(&self, filter: DeliveryFilter) -> Result<Vec<DeliveryRecord>, StoreError> {
+        self.read(move |db| read::deliveries(db, &filter)).await
+    }
+
+    async fn delivery(&self, id: DeliveryId) -> Result<DeliveryRecord, StoreError> {
+        self.read(move |db| read::delivery(db, id)).await
+    }
+
+    async fn replay(&self, filter: DeliveryFilter) -> Result<u64, StoreError> {
+        self.writer.write(move |work| work.replay(&filter)).await
+    }
+
+    async fn purge(&self, filter: DeliveryFilter) -> Result<u64, StoreError> {
+        self.writer.write(move |work| work.purge(&filter)).await
+    }
+
+    async fn counts(&self) -> Result<Counts, StoreError> {
+        self.read(read::counts).await
+    }
+
+    async fn waiting(&self) -> Result<BTreeMap<PluginName, u64>, StoreError> {
+        self.read(read::waiting).await
+    }
+
+    fn changes(&self) -> broadcast::Receiver<Change> {
+        self.changes.subscribe()
+    }
+
+    fn incarnation(&self) -> u64 {
+        self.incarnation
+    }
+
+    async fn close(&self) {
+        // Not written in time only means one check more at the next start.
+        let _ = self.writer.write(|work| work.note_closed()).await;
+        self.writer.close().await;
+    }
+}

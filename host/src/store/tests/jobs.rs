@@ -1,0 +1,355 @@
+//! Jobs, files, timers, and the store as a whole.
+
+use super::*;
+
+#[tokio::test]
+async fn a_key_returns_the_first_job() {
+    let bench = Bench::new(&[]).await;
+    let keyed = NewJob {
+        key: Some("k".into()),
+        ..new_job()
+    };
+    let first = bench.store().submit(keyed.clone()).await.unwrap();
+    let second = bench.store().submit(keyed).await.unwrap();
+    assert!(first.created && !second.created);
+    assert_eq!(first.job.id, second.job.id);
+    let other = NewJob {
+        key: Some("k".into()),
+        owner: "uid-1".parse().unwrap(),
+        ..new_job()
+    };
+    assert!(
+        bench.store().submit(other).await.unwrap().created,
+        "keys are per owner"
+    );
+}
+
+#[tokio::test]
+async fn b16_the_limit_of_open_jobs_is_per_owner_and_falls_when_jobs_end() {
+    let bench = Bench::new(&[]).await;
+    let bits = NewJob {
+        spec: JobSpec::new("x", Profile::Bits),
+        ..new_job()
+    };
+    let first = bench.store().submit(bits.clone()).await.unwrap().job;
+    bench.store().submit_many(vec![bits.clone(); 59]).await.unwrap();
+    let refused = bench.store().submit(bits.clone()).await.unwrap_err();
+    assert!(
+        matches!(
+            refused,
+            StoreError::Limit {
+                code: Code::TOO_MANY_JOBS_PER_USER,
+                ..
+            }
+        ),
+        "{refused}"
+    );
+    bench.store().command(first.id, Command::Cancel).await.unwrap();
+    bench
+        .store()
+        .command(
+            first.id,
+            Command::IntentDone {
+                outcome: Outcome::Cancelled,
+            },
+        )
+        .await
+        .unwrap();
+    bench.store().submit(bits).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_second_host_on_the_directory_is_refused() {
+    let bench = Bench::new(&[]).await;
+    let second = open(bench.dir.path(), &bench.clock).await;
+    assert!(matches!(second, Err(StoreError::Locked { .. })));
+}
+
+#[tokio::test]
+async fn a_store_that_was_not_closed_says_so() {
+    let mut bench = Bench::new(&[]).await;
+    assert!(!bench.store().was_unclean(), "the first start");
+    bench.store.take().unwrap().close().await;
+    bench.store = Some(open(bench.dir.path(), &bench.clock).await.unwrap());
+    assert!(!bench.store().was_unclean());
+    // As after a kill: the database as it is, and no note of a close.
+    let db = rusqlite::Connection::open(bench.dir.path().join("state/sexton.db")).unwrap();
+    bench.store.take().unwrap().close().await;
+    db.execute("DELETE FROM meta WHERE key = 'closed'", []).unwrap();
+    bench.store = Some(open(bench.dir.path(), &bench.clock).await.unwrap());
+    assert!(bench.store().was_unclean());
+}
+
+#[tokio::test]
+async fn a_newer_schema_is_refused_and_left_alone() {
+    let mut bench = Bench::new(&[]).await;
+    bench.store.take().unwrap().close().await;
+    let path = bench.dir.path().join("state/sexton.db");
+    let db = rusqlite::Connection::open(&path).unwrap();
+    db.pragma_update(None, "user_version", 99).unwrap();
+    drop(db);
+    let newer = open(bench.dir.path(), &bench.clock).await;
+    assert!(matches!(newer, Err(StoreError::Newer { found: 99, .. })));
+}
+
+#[tokio::test]
+async fn j28_a_stale_run_is_refused() {
+    let bench = Bench::new(&[]).await;
+    let job = bench.submit().await;
+    let run = bench.run().await;
+    bench.store().command(job.id, Command::Suspend).await.unwrap();
+    bench.store().command(job.id, resume()).await.unwrap();
+    let second = bench.run().await;
+    assert_eq!(second.id().attempt, run.id().attempt + 1);
+    let late = bench
+        .store()
+        .report(
+            run.id(),
+            Command::Finished {
+                at: bench.clock.now(),
+            },
+        )
+        .await;
+    assert!(matches!(late, Err(StoreError::Fenced)));
+}
+
+#[tokio::test]
+async fn timers_fire_and_the_next_is_told() {
+    let bench = Bench::new(&[]).await;
+    let job = bench.submit().await;
+    let run = bench.run().await;
+    let error = error(503, 1, bench.clock.now());
+    bench
+        .store()
+        .report(
+            run.id(),
+            Command::TransientError {
+                error,
+                retry_after: None,
+            },
+        )
+        .await
+        .unwrap();
+    let keep = RetentionRule {
+        finished: None,
+        failed: None,
+        dead: None,
+    };
+    let next = bench.store().tick(keep).await.unwrap();
+    assert_eq!(
+        next,
+        Some(bench.clock.now().after(Duration::from_secs(5))),
+        "B-57"
+    );
+    bench.clock.advance(Duration::from_secs(5));
+    bench.store().tick(keep).await.unwrap();
+    assert_eq!(bench.store().job(job.id).await.unwrap().state, JobState::Queued);
+}
+
+#[tokio::test]
+async fn b62_inactive_jobs_are_cancelled_and_ended_ones_forgotten() {
+    let bench = Bench::new(&[]).await;
+    let job = bench.failed().await;
+    let keep = RetentionRule {
+        finished: Some(Duration::from_secs(3600)),
+        failed: Some(Duration::from_secs(3600)),
+        dead: None,
+    };
+    bench.clock.advance(Duration::from_secs(89 * 86_400));
+    bench.store().tick(keep).await.unwrap();
+    assert_eq!(bench.store().job(job.id).await.unwrap().intent, None);
+    bench.clock.advance(Duration::from_secs(86_400));
+    bench.store().tick(keep).await.unwrap();
+    assert_eq!(
+        bench.store().job(job.id).await.unwrap().intent,
+        Some(Intent::Cancel)
+    );
+    bench
+        .store()
+        .command(
+            job.id,
+            Command::IntentDone {
+                outcome: Outcome::Cancelled,
+            },
+        )
+        .await
+        .unwrap();
+    bench.clock.advance(Duration::from_secs(3600));
+    bench.store().tick(keep).await.unwrap();
+    assert!(matches!(
+        bench.store().job(job.id).await,
+        Err(StoreError::NotFound { .. })
+    ));
+}
+
+#[tokio::test]
+async fn progress_is_summed_by_difference() {
+    let bench = Bench::new(&[]).await;
+    let file = |n: u32| FileSpec {
+        remote: format!("http://h/{n}"),
+        local: format!("/tmp/{n}"),
+    };
+    let job = bench
+        .store()
+        .submit(NewJob {
+            files: vec![file(0), file(1)],
+            ..new_job()
+        })
+        .await
+        .unwrap()
+        .job;
+    let run = bench.run().await;
+    let mut first = run.files[0].clone();
+    first.bytes_total = Some(10);
+    first.bytes_transferred = 4;
+    bench
+        .store()
+        .checkpoint(run.id(), FileCheckpoint { file: first.clone() })
+        .await
+        .unwrap();
+    assert_eq!(
+        bench.store().job(job.id).await.unwrap().progress.bytes_total,
+        None,
+        "B-07: one size is unknown"
+    );
+    first.bytes_transferred = 10;
+    first.transferred = true;
+    bench
+        .store()
+        .checkpoint(run.id(), FileCheckpoint { file: first })
+        .await
+        .unwrap();
+    let second = crate::job::FileStatus {
+        bytes_total: Some(5),
+        ..run.files[1].clone()
+    };
+    bench
+        .store()
+        .checkpoint(run.id(), FileCheckpoint { file: second })
+        .await
+        .unwrap();
+    let progress = bench.store().job(job.id).await.unwrap().progress;
+    assert_eq!((progress.bytes_total, progress.bytes_transferred), (Some(15), 10));
+    assert_eq!((progress.files_total, progress.files_transferred), (2, 1));
+}
+
+#[tokio::test]
+async fn group_commit_answers_everyone_and_refusals_harm_nobody() {
+    let bench = Bench::new(&[]).await;
+    let store = bench.store.as_ref().unwrap();
+    let job = bench.submit().await;
+    store.command(job.id, Command::Cancel).await.unwrap();
+    let mut tasks = Vec::new();
+    for n in 0..200 {
+        tasks.push(async move {
+            if n % 3 == 0 {
+                store.command(job.id, resume()).await.map(drop)
+            } else {
+                store.submit(new_job()).await.map(drop)
+            }
+        });
+    }
+    let results = futures::future::join_all(tasks).await;
+    let refused = results
+        .iter()
+        .filter(|r| matches!(r, Err(StoreError::Refused(_))))
+        .count();
+    assert_eq!(refused, 67);
+    assert_eq!(results.iter().filter(|r| r.is_ok()).count(), 133);
+    assert_eq!(store.counts().await.unwrap().jobs.values().sum::<u64>(), 134);
+}
+
+#[tokio::test]
+async fn a_fault_after_the_commit_is_seen_as_failure_and_the_key_makes_the_repeat_safe() {
+    let mut bench = Bench::new(&[]).await;
+    let faulty = FaultStore::new(Arc::new(bench.store.take().unwrap()));
+    faulty.fail(Verb::Submit, Fault::After, 1);
+    let keyed = NewJob {
+        key: Some("once".into()),
+        ..new_job()
+    };
+    assert!(matches!(
+        faulty.submit(keyed.clone()).await,
+        Err(StoreError::Backend(_))
+    ));
+    let again = faulty.submit(keyed).await.unwrap();
+    assert!(!again.created, "it had been accepted");
+}
+
+#[tokio::test]
+async fn a_verb_that_breaks_its_transaction_fails_alone() {
+    let bench = Bench::new(&[]).await;
+    let store = bench.store();
+    bench.submit().await;
+    let run = bench.run().await;
+    // A number that the store cannot keep, told by a runner among a crowd of sound verbs.
+    let mut file = run.files[0].clone();
+    file.bytes_total = Some(u64::MAX);
+    let bad = store.checkpoint(run.id(), FileCheckpoint { file });
+    let good: Vec<_> = (0..50).map(|_| store.submit(new_job())).collect();
+    let (bad, good) = futures::future::join(bad, futures::future::join_all(good)).await;
+    assert!(matches!(bad, Err(StoreError::Backend(_))));
+    assert!(good.iter().all(Result::is_ok));
+    assert_eq!(store.counts().await.unwrap().jobs.values().sum::<u64>(), 51);
+}
+
+#[tokio::test]
+async fn a_list_over_the_limit_is_refused_whole_and_harms_nobody() {
+    let bench = Bench::new(&[]).await;
+    let bits = NewJob {
+        spec: JobSpec::new("x", Profile::Bits),
+        ..new_job()
+    };
+    let many = bench.store().submit_many(vec![bits; 61]);
+    let other = NewJob {
+        owner: "uid-7".parse().unwrap(),
+        ..new_job()
+    };
+    let (many, other) = futures::future::join(many, bench.store().submit(other)).await;
+    assert!(matches!(many, Err(StoreError::Limit { .. })));
+    assert!(other.is_ok());
+    assert_eq!(
+        bench.store().counts().await.unwrap().jobs.values().sum::<u64>(),
+        1
+    );
+}
+
+#[tokio::test]
+async fn retention_keeps_up_with_any_number() {
+    let bench = Bench::new(&[]).await;
+    let many = bench.store().submit_many(vec![new_job(); 1200]).await.unwrap();
+    for submitted in many {
+        let id = submitted.job.id;
+        bench.store().command(id, Command::Cancel).await.unwrap();
+        let done = Command::IntentDone {
+            outcome: Outcome::Cancelled,
+        };
+        bench.store().command(id, done).await.unwrap();
+    }
+    let rule = RetentionRule {
+        finished: None,
+        failed: Some(Duration::from_secs(60)),
+        dead: None,
+    };
+    bench.clock.advance(Duration::from_secs(61));
+    while bench.store().tick(rule).await.unwrap() == Some(bench.clock.now()) {}
+    assert!(bench.store().counts().await.unwrap().jobs.is_empty());
+}
+
+#[tokio::test]
+async fn jobs_of_a_saturated_host_hide_nobody() {
+    let bench = Bench::new(&[]).await;
+    bench.store().submit_many(vec![new_job(); 1500]).await.unwrap();
+    let file = FileSpec {
+        remote: "http://other/x".into(),
+        local: "/tmp/y".into(),
+    };
+    let other = NewJob {
+        files: vec![file],
+        ..new_job()
+    };
+    let other = bench.store().submit(other).await.unwrap().job;
+    let runs = bench.store().claim_jobs(ask_jobs()).await.unwrap();
+    assert_eq!(runs.len(), 7, "six of one host, one of the other");
+    assert!(runs.iter().any(|run| run.job.id == other.id));
+}

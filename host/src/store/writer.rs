@@ -1,0 +1,267 @@
+//! The writer: one thread, one connection, group commit. Many waiting verbs share one sync; each
+//! is answered only after the commit that holds it is durable.
+
+use std::sync::Arc;
+
+use rusqlite::{Connection, TransactionBehavior};
+use tokio::sync::{broadcast, mpsc, oneshot};
+
+use crate::clock::Clock;
+use crate::job::{Router, Timestamp};
+
+use super::{Change, StoreError};
+
+/// Verbs that may wait for the writer. Senders wait beyond it, so that a slow disk is felt as
+/// back-pressure and not as memory.
+const QUEUE_VERBS: usize = 4096;
+
+/// Verbs in one transaction: enough to share a sync among thousands of callers, few enough that the
+/// first of them does not wait long for the last.
+const BATCH_VERBS: usize = 1024;
+
+/// Pages of WAL after which the writer checkpoints (SQLite's default is 1000); only this thread does.
+const CHECKPOINT_PAGES: u32 = 4000;
+
+/// What a verb works on inside the writer's transaction.
+pub(super) struct Work<'a> {
+    /// The connection, inside a transaction.
+    pub(super) db: &'a Connection,
+    /// Who hears of what.
+    pub(super) router: &'a mut Arc<dyn Router>,
+    /// The time of the batch.
+    pub(super) now: Timestamp,
+    /// This start's number.
+    pub(super) incarnation: u64,
+    /// What to tell after the commit.
+    pub(super) changes: Vec<Change>,
+}
+
+/// What a verb says. A refusal must come before its first write.
+pub(super) type Done<T> = Result<T, StoreError>;
+
+/// A verb with its caller. It can be run again: when one verb of a batch breaks the transaction, the
+/// others are run anew, each by itself, so that nobody fails for another's fault.
+trait Verb: Send {
+    /// Runs it, keeps what it said, and tells whether the transaction can still be committed.
+    fn run(&mut self, work: &mut Work<'_>) -> Health;
+    /// Tells its caller: what it said if that was committed, or why not.
+    fn answer(self: Box<Self>, committed: Result<(), StoreError>);
+}
+
+struct Asked<T, F> {
+    verb: F,
+    said: Option<Done<T>>,
+    tell: oneshot::Sender<Done<T>>,
+}
+
+impl<T: Send, F: Fn(&mut Work<'_>) -> Done<T> + Send> Verb for Asked<T, F> {
+    fn run(&mut self, work: &mut Work<'_>) -> Health {
+        let before = work.db.total_changes();
+        let said = (self.verb)(work);
+        let health = match &said {
+            // SQLite rolls a transaction back by itself on a full disk or an I/O error; whatever
+            // came after would be committed statement by statement.
+            _ if work.db.is_autocommit() => Health::Broken,
+            Ok(_) => Health::Sound,
+            Err(StoreError::Backend(_)) => Health::Broken,
+            // A refusal that has already written would commit half a verb.
+            Err(_) if work.db.total_changes() != before => Health::Broken,
+            Err(_) => Health::Sound,
+        };
+        self.said = Some(said);
+        health
+    }
+
+    fn answer(self: Box<Self>, committed: Result<(), StoreError>) {
+        let said = match (committed, self.said) {
+            (Ok(()), Some(said)) => said,
+            (Err(_), Some(Err(why))) => Err(why),
+            (Err(why), _) => Err(why),
+            (Ok(()), None) => Err(StoreError::Closed),
+        };
+        // The caller may have gone; the commit stands.
+        let _ = self.tell.send(said);
+    }
+}
+
+/// Whether the transaction can still be committed after a verb.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Health {
+    Sound,
+    Broken,
+}
+
+/// Sends verbs to the writer thread.
+#[derive(Clone)]
+pub(super) struct Writer {
+    queue: mpsc::Sender<Message>,
+}
+
+enum Message {
+    Verb(Box<dyn Verb>),
+    Close(oneshot::Sender<()>),
+}
+
+/// What the thread starts with.
+pub(super) struct WriterSetup {
+    pub(super) db: Connection,
+    pub(super) clock: Clock,
+    pub(super) router: Arc<dyn Router>,
+    pub(super) incarnation: u64,
+    pub(super) changes: broadcast::Sender<Change>,
+}
+
+impl Writer {
+    /// Starts the thread.
+    pub(super) fn start(setup: WriterSetup) -> std::io::Result<Self> {
+        let (queue, verbs) = mpsc::channel(QUEUE_VERBS);
+        std::thread::Builder::new()
+            .name("store".to_owned())
+            .spawn(move || run(setup, verbs))?;
+        Ok(Self { queue })
+    }
+
+    /// Runs `verb` in the next transaction and returns what it said once that is durable.
+    pub(super) async fn write<T, F>(&self, verb: F) -> Done<T>
+    where
+        T: Send + 'static,
+        F: Fn(&mut Work<'_>) -> Done<T> + Send + 'static,
+    {
+        let (tell, told) = oneshot::channel();
+        let message = Message::Verb(Box::new(Asked {
+            verb,
+            said: None,
+            tell,
+        }));
+        self.queue.send(message).await.map_err(|_| StoreError::Closed)?;
+        told.await.map_err(|_| StoreError::Closed)?
+    }
+
+    /// Commits what is queued, then ends the thread.
+    pub(super) async fn close(&self) {
+        let (tell, told) = oneshot::channel();
+        if self.queue.send(Message::Close(tell)).await.is_ok() {
+            let _ = told.await;
+        }
+    }
+}
+
+fn run(mut setup: WriterSetup, mut verbs: mpsc::Receiver<Message>) {
+    let mut closing = None;
+    let mut batch = Vec::new();
+    while closing.is_none() {
+        let Some(first) = verbs.blocking_recv() else { break };
+        let mut next = Some(first);
+        while let Some(message) = next {
+            match message {
+                Message::Verb(verb) => batch.push(verb),
+                Message::Close(tell) => {
+                    closing = Some(tell);
+                    break;
+                }
+            }
+            next = if batch.len() < BATCH_VERBS {
+                verbs.try_recv().ok()
+            } else {
+                None
+            };
+        }
+        if !batch.is_empty() {
+            commit_batch(&mut setup, std::mem::take(&mut batch));
+        }
+    }
+    let _ = setup.db.execute_batch("PRAGMA wal_checkpoint(TRUNCATE);");
+    drop(setup);
+    if let Some(tell) = closing {
+        let _ = tell.send(());
+    }
+}
+
+fn commit_batch(setup: &mut WriterSetup, mut batch: Vec<Box<dyn Verb>>) {
+    match try_batch(setup, &mut batch) {
+        Ok(changes) => {
+            batch.into_iter().for_each(|verb| verb.answer(Ok(())));
+            for change in changes {
+                // No receiver is fine: nobody watches.
+                let _ = setup.changes.send(change);
+            }
+        }
+        Err(Failed::Verb) if batch.len() > 1 => {
+            for verb in batch {
+                commit_batch(setup, vec![verb]);
+            }
+        }
+        Err(failed) => {
+            let why = match failed {
+                Failed::Verb => StoreError::Backend("it could not be carried out".to_owned()),
+                Failed::Transaction(why) => {
+                    tracing::error!("{why}; nothing of this batch was acknowledged");
+                    why
+                }
+            };
+            batch.into_iter().for_each(|verb| verb.answer(Err(why.clone())));
+        }
+    }
+}
+
+/// Why a batch was rolled back.
+enum Failed {
+    /// A verb of it broke the transaction.
+    Verb,
+    /// It could not be begun or committed.
+    Transaction(StoreError),
+}
+
+/// Runs and commits a batch, or leaves everything as it was.
+fn try_batch(setup: &mut WriterSetup, batch: &mut [Box<dyn Verb>]) -> Result<Vec<Change>, Failed> {
+    let router_before = Arc::clone(&setup.router);
+    let begun = setup.db.transaction_with_behavior(TransactionBehavior::Immediate);
+    let transaction = begun.map_err(|why| Failed::Transaction(backend(&why)))?;
+    let mut work = Work {
+        db: &transaction,
+        router: &mut setup.router,
+        now: setup.clock.now(),
+        incarnation: setup.incarnation,
+        changes: Vec::new(),
+    };
+    let sound = batch.iter_mut().all(|verb| verb.run(&mut work) == Health::Sound);
+    let changes = std::mem::take(&mut work.changes);
+    drop(work);
+    let ended = if sound {
+        transaction
+            .commit()
+            .map_err(|why| Failed::Transaction(backend(&why)))
+    } else {
+        // Where SQLite has rolled back by itself there is nothing left to undo.
+        drop(transaction);
+        Err(Failed::Verb)
+    };
+    if ended.is_err() {
+        setup.router = router_before;
+    }
+    ended.map(|()| changes)
+}
+
+/// Settings of the writing connection (J-151).
+pub(super) fn configure(db: &Connection) -> rusqlite::Result<()> {
+    db.pragma_update(None, "journal_mode", "WAL")?;
+    db.pragma_update(None, "synchronous", "FULL")?;
+    db.pragma_update(None, "foreign_keys", true)?;
+    db.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES)?;
+    db.pragma_update(None, "temp_store", "MEMORY")?;
+    db.pragma_update(None, "cache_size", -16_384)?;
+    db.busy_timeout(std::time::Duration::from_secs(5))?;
+    db.set_prepared_statement_cache_capacity(128);
+    Ok(())
+}
+
+/// A failure of SQLite as the store tells it.
+pub(super) fn backend(why: &rusqlite::Error) -> StoreError {
+    StoreError::Backend(why.to_string())
+}
+
+impl From<rusqlite::Error> for StoreError {
+    fn from(why: rusqlite::Error) -> Self {
+        backend(&why)
+    }
+}

@@ -2,5 +2,6 @@
 
 pub mod clock;
 pub mod config;
+pub mod engine;
 pub mod job;
 pub mod store;

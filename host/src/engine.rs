@@ -1,0 +1,14 @@
+//! The engine room: takes runnable jobs from the store, runs them, and proposes what happened.
+//! It knows nothing of plugins and calls nobody back; it hears of others' decisions by the store's
+//! changes.
+
+mod intents;
+mod run;
+mod runner;
+mod scheduler;
+#[cfg(test)]
+mod tests;
+pub mod transfer;
+
+pub use runner::{IntentControl, RunControl, RunEnd, Runner, Stopped};
+pub use scheduler::{Engine, EngineSettings, Runners};

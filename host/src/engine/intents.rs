@@ -1,0 +1,91 @@
+//! Carrying out `complete` and `cancel`: committed first, done idempotently, then made final.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::clock::Clock;
+use crate::job::{Command, ErrorInfo, FileStatus, Intent, Job, Outcome};
+use crate::store::{Store, StoreError};
+
+use super::run::no_runner;
+use super::runner::{IntentControl, Runner};
+
+/// Tries of the file work before the job goes to `error`.
+const TRIES: u32 = 4;
+
+/// The wait after the first failed try; it doubles.
+const FIRST_WAIT: Duration = Duration::from_millis(500);
+
+/// How the work on an intent ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum IntentEnd {
+    /// The job is final, or in `error`.
+    Done,
+    /// The store could not be told; the intent stands and is carried out again.
+    StoreFailed,
+}
+
+/// Carries out the intent of `job`.
+pub(super) async fn carry_out(
+    job: Job,
+    runner: Option<Arc<dyn Runner>>,
+    store: Arc<dyn Store>,
+    clock: Clock,
+) -> IntentEnd {
+    let Some(intent) = job.intent else {
+        return IntentEnd::Done;
+    };
+    let files = match store.files(job.id, 0, u32::MAX).await {
+        Ok(files) => files,
+        Err(StoreError::NotFound { .. }) => return IntentEnd::Done,
+        Err(_) => return IntentEnd::StoreFailed,
+    };
+    let control = IntentControl::new(Arc::clone(&store), clock.clone());
+    let result = match (&runner, intent) {
+        (Some(runner), _) => try_hard(runner.as_ref(), intent, &job, &files, &control).await,
+        // Work that never ran has left nothing behind.
+        (None, Intent::Cancel) => Ok(Outcome::Cancelled),
+        (None, Intent::Complete) => Err(no_runner(job.kind, job.attempt, clock.now())),
+    };
+    let command = match result {
+        Ok(outcome) => Command::IntentDone { outcome },
+        Err(error) => Command::IntentFailed { error },
+    };
+    match store.command(job.id, command).await {
+        Err(why @ (StoreError::Backend(_) | StoreError::Closed)) => {
+            tracing::error!(job = %job.id, "the end of {intent} cannot be recorded: {why}");
+            IntentEnd::StoreFailed
+        }
+        Ok(_) | Err(_) => IntentEnd::Done,
+    }
+}
+
+/// The file work, tried again with growing waits.
+async fn try_hard(
+    runner: &dyn Runner,
+    intent: Intent,
+    job: &Job,
+    files: &[FileStatus],
+    control: &IntentControl,
+) -> Result<Outcome, ErrorInfo> {
+    let mut wait = FIRST_WAIT;
+    let mut attempt = 1;
+    loop {
+        let result = match intent {
+            Intent::Complete => runner.complete(job, files, control).await,
+            Intent::Cancel => runner
+                .cancel(job, files, control)
+                .await
+                .map(|()| Outcome::Cancelled),
+        };
+        let error = match result {
+            Err(error) if attempt < TRIES => error,
+            last => return last,
+        };
+        tracing::warn!(job = %job.id, "{intent} failed (try {attempt} of {TRIES}): {}", error.description);
+        let clock = &control.clock;
+        clock.sleep_until(clock.now().after(wait)).await;
+        wait *= 2;
+        attempt += 1;
+    }
+}

@@ -1,0 +1,66 @@
+//! One run of one job, and the telling of its end.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::clock::Clock;
+use crate::job::{Code, Command, ErrorContext, ErrorInfo, JobKind, Timestamp};
+use crate::store::{Run, Store, StoreError};
+
+use super::runner::{RunControl, RunEnd, Runner};
+
+/// Wait before the end of a run is told again.
+const STORE_RETRY: Duration = Duration::from_secs(1);
+
+/// One run from its claim to the commit of its end.
+pub(super) async fn run_job(
+    run: Run,
+    runner: Option<Arc<dyn Runner>>,
+    control: RunControl,
+    store: Arc<dyn Store>,
+    clock: Clock,
+) {
+    let id = run.id();
+    let kind = run.job.kind;
+    let end = match runner {
+        Some(runner) => runner.run(run, control).await,
+        None => RunEnd::Fatal {
+            error: no_runner(kind, id.attempt, clock.now()),
+        },
+    };
+    let command = match end {
+        RunEnd::Finished => Command::Finished { at: clock.now() },
+        RunEnd::Transient { error, retry_after } => Command::TransientError { error, retry_after },
+        RunEnd::Fatal { error } => Command::FatalError { error },
+        RunEnd::Stopped => Command::Yield,
+    };
+    // The end must not get lost while the store is in trouble: it is told until it is heard.
+    loop {
+        match store.report(id, command.clone()).await {
+            Ok(job) => {
+                tracing::info!(state = %job.state, "run ended: {}", command.verb());
+                return;
+            }
+            Err(StoreError::Backend(why)) => {
+                tracing::error!("the end of a run cannot be recorded: {why}");
+                clock.sleep_until(clock.now().after(STORE_RETRY)).await;
+            }
+            // Fenced: the job moved on, by a decision that stopped this run.
+            Err(_) => return,
+        }
+    }
+}
+
+/// What a job of a kind without a runner ends with.
+pub(super) fn no_runner(kind: JobKind, attempt: u32, at: Timestamp) -> ErrorInfo {
+    ErrorInfo {
+        code: Code::NOTIMPL,
+        context: ErrorContext::GeneralQueueManager,
+        description: format!("this host runs no jobs of kind {kind}"),
+        file: None,
+        protocol: None,
+        leg: None,
+        attempt,
+        at,
+    }
+}

@@ -1,0 +1,152 @@
+//! What a runner is: the one seam between the scheduler and the kinds of work.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use std::sync::Arc;
+use tokio_util::sync::CancellationToken;
+
+use crate::clock::Clock;
+use crate::job::{Command, ErrorInfo, FileStatus, Job, Outcome};
+use crate::store::{FileCheckpoint, Run, RunId, Store, StoreError};
+
+/// How a run ended, as its runner sees it. The scheduler turns it into the law's command.
+#[derive(Clone, Debug, PartialEq)]
+pub enum RunEnd {
+    /// Everything is fetched, sent or run.
+    Finished,
+    /// It may pass.
+    Transient {
+        /// What went wrong.
+        error: ErrorInfo,
+        /// The other side's wish.
+        retry_after: Option<Duration>,
+    },
+    /// It will not pass.
+    Fatal {
+        /// What went wrong.
+        error: ErrorInfo,
+    },
+    /// It was asked to stop and has; what it reached is durable.
+    Stopped,
+}
+
+/// The run was taken away: its runner ends without a further word.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stopped;
+
+/// One kind of work.
+#[async_trait]
+pub trait Runner: Send + Sync + 'static {
+    /// Runs a claimed job to its end or until [`RunControl::stop`] fires.
+    async fn run(&self, run: Run, control: RunControl) -> RunEnd;
+
+    /// Carries out `complete`: makes what is whole visible and drops the rest. Called again after a
+    /// crash, so every step must be harmless when repeated; `done(index)` is called as each file is
+    /// at its destination.
+    ///
+    /// # Errors
+    /// An error object in context `local-file`; the scheduler tries again, then gives up.
+    async fn complete(
+        &self,
+        job: &Job,
+        files: &[FileStatus],
+        control: &IntentControl,
+    ) -> Result<Outcome, ErrorInfo>;
+
+    /// Carries out `cancel`: deletes everything of the job. May be called again.
+    ///
+    /// # Errors
+    /// As for [`Runner::complete`].
+    async fn cancel(&self, job: &Job, files: &[FileStatus], control: &IntentControl)
+    -> Result<(), ErrorInfo>;
+}
+
+/// What a runner may use of the engine.
+#[derive(Clone)]
+pub struct RunControl {
+    run: RunId,
+    store: Arc<dyn Store>,
+    /// Where the time comes from.
+    pub clock: Clock,
+    /// Fires when the run should make what it has durable and return [`RunEnd::Stopped`].
+    pub stop: CancellationToken,
+}
+
+impl RunControl {
+    /// The control of one run.
+    #[must_use]
+    pub fn new(run: RunId, store: Arc<dyn Store>, clock: Clock, stop: CancellationToken) -> Self {
+        Self {
+            run,
+            store,
+            clock,
+            stop,
+        }
+    }
+
+    /// The other side answered and bytes flow (B-23): the job's error object vanishes.
+    ///
+    /// # Errors
+    /// [`Stopped`] when the run was taken away.
+    pub async fn connected(&self) -> Result<(), Stopped> {
+        self.keep_trying(|| self.store.report(self.run, Command::Connected))
+            .await
+            .map(drop)
+    }
+
+    /// Records what is durable of one file. Sync its data first.
+    ///
+    /// # Errors
+    /// [`Stopped`] when the run was taken away.
+    pub async fn checkpoint(&self, file: FileStatus) -> Result<(), Stopped> {
+        let checkpoint = FileCheckpoint { file };
+        self.keep_trying(|| self.store.checkpoint(self.run, checkpoint.clone()))
+            .await
+    }
+
+    /// A store that fails for a while (a full disk, J-154) must not end the work: nothing is
+    /// acknowledged meanwhile, and the run goes on when it is mended.
+    async fn keep_trying<T, F>(&self, mut verb: impl FnMut() -> F) -> Result<T, Stopped>
+    where
+        F: Future<Output = Result<T, StoreError>>,
+    {
+        loop {
+            match verb().await {
+                Ok(value) => return Ok(value),
+                Err(StoreError::Backend(why)) => {
+                    tracing::error!(job = %self.run.job, "progress cannot be recorded: {why}");
+                    let retry = self.clock.now().after(Duration::from_secs(1));
+                    tokio::select! {
+                        () = self.clock.sleep_until(retry) => {}
+                        () = self.stop.cancelled() => return Err(Stopped),
+                    }
+                }
+                Err(_) => return Err(Stopped),
+            }
+        }
+    }
+}
+
+/// What the file work of an intent may use of the engine.
+pub struct IntentControl {
+    store: Arc<dyn Store>,
+    /// Where the time comes from.
+    pub clock: Clock,
+}
+
+impl IntentControl {
+    /// Intent work over this store.
+    #[must_use]
+    pub fn new(store: Arc<dyn Store>, clock: Clock) -> Self {
+        Self { store, clock }
+    }
+
+    /// A file is at its destination.
+    ///
+    /// # Errors
+    /// The store's, when it could not be recorded.
+    pub async fn file_completed(&self, job: &Job, index: u32) -> Result<(), StoreError> {
+        self.store.file_completed(job.id, index).await
+    }
+}

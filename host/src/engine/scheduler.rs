@@ -1,0 +1,368 @@
+//! The scheduler: one task that owns what is running. It wakes on a committed change, on the end of
+//! a run, and when a timer is due; never otherwise.
+
+mod doubt;
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::broadcast::Receiver;
+use tokio::sync::broadcast::error::{RecvError, TryRecvError};
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+use tracing::Instrument;
+
+use crate::clock::Clock;
+use crate::job::{Command, Job, JobId, JobKind, JobState, Priority, Timestamp};
+use crate::store::{Change, ClaimJobs, RetentionRule, Run, RunId, Store, StoreError, remote_host};
+
+use super::intents::{IntentEnd, carry_out};
+use super::run::run_job;
+use super::runner::{RunControl, Runner};
+
+/// Foreground jobs taken in one claim. All of them run at once (B-68); this only bounds one
+/// transaction.
+const FOREGROUND_PER_CLAIM: usize = 64;
+
+/// How long a claim holds for other hosts on a shared store.
+const LEASE: Duration = Duration::from_secs(30);
+
+/// Wait after a failure of the store before the next try.
+const STORE_RETRY: Duration = Duration::from_secs(1);
+
+/// Intents carried out at the same time.
+const INTENTS_AT_ONCE: usize = 16;
+
+/// Which runner does which kind of work.
+pub type Runners = BTreeMap<JobKind, Arc<dyn Runner>>;
+
+/// Numbers of the scheduler.
+#[derive(Clone, Copy, Debug)]
+pub struct EngineSettings {
+    /// Background jobs at once.
+    pub slots: usize,
+    /// Background jobs at once per remote host.
+    pub slots_per_host: usize,
+    /// How long a drain waits for runs to stop.
+    pub drain: Duration,
+}
+
+/// The scheduler. [`Engine::run`] is its only task.
+pub struct Engine {
+    store: Arc<dyn Store>,
+    clock: Clock,
+    settings: EngineSettings,
+    retention: watch::Receiver<RetentionRule>,
+    runners: Runners,
+    running: HashMap<JobId, Running>,
+    /// Claimed again while an earlier run of the same job still winds down: never two at a time on
+    /// one temporary file.
+    waiting: HashMap<JobId, Run>,
+    intents: HashSet<JobId>,
+    tasks: JoinSet<Ended>,
+    next_timer: Option<Timestamp>,
+    want_claim: bool,
+    want_intents: bool,
+    /// Changes were missed: what runs is compared with the store.
+    want_look: bool,
+    /// A claim failed and may have been committed all the same: jobs that nobody runs go back.
+    claim_in_doubt: bool,
+    /// The store failed: nothing is asked of it before the timer, whatever changes meanwhile.
+    paused: bool,
+}
+
+struct Running {
+    run: RunId,
+    /// The job's revision when it was claimed. Changes that were committed before it may be heard
+    /// after it, and say nothing about this run.
+    revision: u64,
+    stop: CancellationToken,
+    host: String,
+    background: bool,
+}
+
+enum Ended {
+    Run(JobId),
+    Intent(JobId, IntentEnd),
+}
+
+impl Engine {
+    /// An engine over `store`; nothing runs before [`Engine::run`]. `retention` may change while it
+    /// runs.
+    #[must_use]
+    pub fn new(
+        store: Arc<dyn Store>,
+        clock: Clock,
+        settings: EngineSettings,
+        retention: watch::Receiver<RetentionRule>,
+        runners: Runners,
+    ) -> Self {
+        Self {
+            store,
+            clock,
+            settings,
+            retention,
+            runners,
+            running: HashMap::new(),
+            waiting: HashMap::new(),
+            intents: HashSet::new(),
+            tasks: JoinSet::new(),
+            next_timer: None,
+            want_claim: true,
+            want_intents: true,
+            want_look: false,
+            claim_in_doubt: false,
+            paused: false,
+        }
+    }
+
+    /// Runs until `stop` fires, then stops what runs, makes it durable and gives it back.
+    pub async fn run(mut self, stop: CancellationToken) {
+        let mut changes = self.store.changes();
+        self.next_timer = Some(self.clock.now());
+        while !stop.is_cancelled() {
+            self.act().await;
+            let clock = self.clock.clone();
+            let timer = self.next_timer;
+            tokio::select! {
+                () = stop.cancelled() => break,
+                change = changes.recv() => {
+                    match change {
+                        Ok(change) => self.note(&change),
+                        Err(RecvError::Lagged(_)) => self.want_look = true,
+                        Err(RecvError::Closed) => break,
+                    }
+                    self.note_waiting(&mut changes);
+                }
+                Some(ended) = self.tasks.join_next() => self.ended(ended),
+                () = sleep_until(&clock, timer) => self.tick().await,
+                Ok(()) = self.retention.changed() => self.tick().await,
+            }
+        }
+        self.drain().await;
+    }
+
+    async fn act(&mut self) {
+        if self.paused {
+            return;
+        }
+        if std::mem::take(&mut self.want_look) {
+            self.look_again().await;
+        }
+        if std::mem::take(&mut self.want_claim) {
+            self.claim().await;
+        }
+        if std::mem::take(&mut self.want_intents) {
+            self.start_intents().await;
+        }
+    }
+
+    /// Takes note of everything committed meanwhile, so that a burst costs one claim.
+    fn note_waiting(&mut self, changes: &mut Receiver<Change>) {
+        loop {
+            match changes.try_recv() {
+                Ok(change) => self.note(&change),
+                Err(TryRecvError::Lagged(_)) => self.want_look = true,
+                Err(TryRecvError::Empty | TryRecvError::Closed) => return,
+            }
+        }
+    }
+
+    fn note(&mut self, change: &Change) {
+        let Change::Job {
+            id,
+            state,
+            revision,
+            intent,
+            due,
+        } = change
+        else {
+            return;
+        };
+        if let Some(due) = due {
+            self.next_timer = Some(self.next_timer.map_or(*due, |next| next.min(*due)));
+        }
+        if *state == JobState::Queued && due.is_none() {
+            self.want_claim = true;
+        }
+        if *intent {
+            self.want_intents = true;
+        }
+        if !state.is_running() {
+            // A claim is known at once, what was committed before it is heard later.
+            if let Some(running) = self.running.get(id).filter(|one| one.revision < *revision) {
+                running.stop.cancel();
+            }
+            if self
+                .waiting
+                .get(id)
+                .is_some_and(|run| run.job.revision < *revision)
+            {
+                self.waiting.remove(id);
+            }
+        }
+    }
+
+    async fn claim(&mut self) {
+        if self.claim_in_doubt
+            && let Err(why) = self.give_back().await
+        {
+            return self.store_failed("jobs of a failed claim cannot be given back", &why);
+        }
+        let background = self.running.values().filter(|running| running.background).count();
+        let mut busy_hosts = BTreeMap::new();
+        for running in self.running.values().filter(|running| running.background) {
+            *busy_hosts.entry(running.host.clone()).or_insert(0) += 1;
+        }
+        let ask = ClaimJobs {
+            background: self.settings.slots.saturating_sub(background),
+            foreground: FOREGROUND_PER_CLAIM,
+            busy_hosts,
+            per_host: self.settings.slots_per_host,
+            lease: LEASE,
+        };
+        match self.store.claim_jobs(ask).await {
+            Ok(runs) => {
+                self.want_claim = runs.len() >= FOREGROUND_PER_CLAIM;
+                runs.into_iter().for_each(|run| self.start(run));
+            }
+            Err(why) => {
+                self.claim_in_doubt = true;
+                self.store_failed("jobs cannot be claimed", &why);
+            }
+        }
+    }
+
+    fn start(&mut self, run: Run) {
+        if self.running.contains_key(&run.job.id) {
+            self.waiting.insert(run.job.id, run);
+            return;
+        }
+        let id = run.job.id;
+        let stop = CancellationToken::new();
+        let background = run.job.priority != Priority::Foreground;
+        let host = run
+            .files
+            .first()
+            .map(|file| remote_host(&file.remote))
+            .unwrap_or_default();
+        self.running.insert(
+            id,
+            Running {
+                run: run.id(),
+                revision: run.job.revision,
+                stop: stop.clone(),
+                host,
+                background,
+            },
+        );
+        let control = RunControl::new(run.id(), Arc::clone(&self.store), self.clock.clone(), stop);
+        let runner = self.runners.get(&run.job.kind).map(Arc::clone);
+        let (store, clock) = (Arc::clone(&self.store), self.clock.clone());
+        let span = tracing::info_span!("job", job = %id, attempt = run.job.attempt);
+        let work = async move {
+            run_job(run, runner, control, store, clock).await;
+            Ended::Run(id)
+        };
+        self.tasks.spawn(work.instrument(span));
+    }
+
+    async fn start_intents(&mut self) {
+        match self.store.intents(INTENTS_AT_ONCE * 4).await {
+            Ok(jobs) => {
+                for job in jobs {
+                    // A run that still winds down owns the files; its end looks for intents again.
+                    let busy = self.running.contains_key(&job.id) || self.intents.contains(&job.id);
+                    if !busy && self.intents.len() < INTENTS_AT_ONCE {
+                        self.start_intent(job);
+                    }
+                }
+            }
+            Err(why) => self.store_failed("intents cannot be read", &why),
+        }
+    }
+
+    fn start_intent(&mut self, job: Job) {
+        let id = job.id;
+        self.intents.insert(id);
+        let runner = self.runners.get(&job.kind).map(Arc::clone);
+        let (store, clock) = (Arc::clone(&self.store), self.clock.clone());
+        self.tasks
+            .spawn(async move { Ended::Intent(id, carry_out(job, runner, store, clock).await) });
+    }
+
+    fn ended(&mut self, ended: Result<Ended, tokio::task::JoinError>) {
+        match ended {
+            Ok(Ended::Run(id)) => {
+                self.running.remove(&id);
+                if let Some(run) = self.waiting.remove(&id) {
+                    self.start(run);
+                }
+                self.want_claim = true;
+                self.want_intents = true;
+            }
+            Ok(Ended::Intent(id, end)) => {
+                self.intents.remove(&id);
+                match end {
+                    IntentEnd::Done => self.want_intents = true,
+                    IntentEnd::StoreFailed => self.wake_again(),
+                }
+            }
+            // A runner that panicked is a broken invariant of ours; the panic hook ends the process.
+            Err(why) => tracing::error!("a runner ended badly: {why}"),
+        }
+    }
+
+    async fn tick(&mut self) {
+        self.paused = false;
+        let retention = *self.retention.borrow_and_update();
+        match self.store.tick(retention).await {
+            Ok(next) => self.next_timer = next,
+            Err(why) => self.store_failed("timers cannot be fired", &why),
+        }
+        self.want_claim = true;
+        self.want_intents = true;
+    }
+
+    fn store_failed(&mut self, what: &str, why: &StoreError) {
+        self.paused = true;
+        if matches!(why, StoreError::Closed) {
+            self.next_timer = None;
+            return;
+        }
+        tracing::error!("{what}: {why}; trying again in {STORE_RETRY:?}");
+        self.wake_again();
+    }
+
+    /// Wakes after the wait for the store, or at a timer before that. One that is due already is the
+    /// one that failed.
+    fn wake_again(&mut self) {
+        let now = self.clock.now();
+        let retry = now.after(STORE_RETRY);
+        let timer = self.next_timer.filter(|timer| *timer > now);
+        self.next_timer = Some(timer.map_or(retry, |timer| timer.min(retry)));
+    }
+
+    async fn drain(&mut self) {
+        self.running.values().for_each(|running| running.stop.cancel());
+        let stopped = async {
+            // These have not begun.
+            for (_, run) in std::mem::take(&mut self.waiting) {
+                let _ = self.store.report(run.id(), Command::Yield).await;
+            }
+            while self.tasks.join_next().await.is_some() {}
+        };
+        if tokio::time::timeout(self.settings.drain, stopped).await.is_err() {
+            tracing::warn!("some runs did not stop in time; they go on at the next start");
+        }
+    }
+}
+
+async fn sleep_until(clock: &Clock, at: Option<Timestamp>) {
+    match at {
+        Some(at) => clock.sleep_until(at).await,
+        None => std::future::pending().await,
+    }
+}

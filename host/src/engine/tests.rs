@@ -1,0 +1,7 @@
+//! The scheduler on a real store and a simulated clock, with a runner that works by script.
+
+mod faults;
+mod intents;
+mod runs;
+mod scene;
+mod slots;

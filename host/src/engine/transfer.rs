@@ -1,0 +1,137 @@
+//! Downloads: files fetched over HTTP into temporary files beside their destinations, and put in
+//! place when the job is completed.
+//!
+//! ```text
+//! fetch ─ asks ─► answer (what does it mean?) ─► pour ─► disk
+//!   │                │                             │
+//!   └─ client        └────── classify ◄── fault ◄──┘      place: complete and cancel
+//! ```
+//! Deliberately absent: `HEAD` requests (B-140: servers that refuse them exist, BP-03) and any guess
+//! that two versions of a file are the same: what cannot be proven starts over (B-94).
+
+mod address;
+mod answer;
+mod classify;
+mod client;
+mod disk;
+mod fault;
+mod fetch;
+mod place;
+mod pour;
+#[cfg(test)]
+mod tests;
+
+use async_trait::async_trait;
+
+use super::{IntentControl, RunControl, RunEnd, Runner, Stopped};
+use crate::clock::Clock;
+use crate::config::TransferConfig;
+use crate::job::{Code, ErrorContext, ErrorInfo, FileStatus, Job, JobKind, Outcome};
+use crate::store::Run;
+
+pub use address::{check_file, display_url, remote_host};
+
+/// Why there is no download runner.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot set up HTTP; check `[transfer] user_agent`")]
+pub struct TransferError(#[source] reqwest::Error);
+
+/// Runs [`JobKind::Download`]s.
+///
+/// A run is stopped through its control. Dropping its future instead loses nothing, but the next run
+/// of the job may find the temporary file still held for a moment and be put off by a retry.
+#[derive(Clone, Debug)]
+pub struct TransferRunner {
+    client: reqwest::Client,
+    clock: Clock,
+}
+
+impl TransferRunner {
+    /// A runner whose downloads share one pool of connections.
+    ///
+    /// # Errors
+    /// When the configuration makes no HTTP client.
+    pub fn new(config: &TransferConfig, clock: Clock) -> Result<Self, TransferError> {
+        let client = client::build(config).map_err(TransferError)?;
+        Ok(Self { client, clock })
+    }
+
+    fn not_implemented(&self, job: &Job) -> ErrorInfo {
+        ErrorInfo {
+            code: Code::NOTIMPL,
+            context: ErrorContext::GeneralQueueManager,
+            description: format!("jobs of kind {} cannot be run by this version", job.kind),
+            file: None,
+            protocol: None,
+            leg: None,
+            attempt: job.attempt,
+            at: self.clock.now(),
+        }
+    }
+}
+
+#[async_trait]
+impl Runner for TransferRunner {
+    async fn run(&self, run: Run, control: RunControl) -> RunEnd {
+        let Run { job, files } = run;
+        if job.kind != JobKind::Download {
+            return RunEnd::Fatal {
+                error: self.not_implemented(&job),
+            };
+        }
+        let fetch = fetch::Fetch {
+            client: &self.client,
+            progress: &control,
+            clock: &control.clock,
+            stop: &control.stop,
+            job: job.id,
+            attempt: job.attempt,
+        };
+        fetch.run(files).await
+    }
+
+    async fn complete(
+        &self,
+        job: &Job,
+        files: &[FileStatus],
+        control: &IntentControl,
+    ) -> Result<Outcome, ErrorInfo> {
+        if job.kind != JobKind::Download {
+            return Err(self.not_implemented(job));
+        }
+        place::complete(job, files, control).await
+    }
+
+    async fn cancel(
+        &self,
+        job: &Job,
+        files: &[FileStatus],
+        control: &IntentControl,
+    ) -> Result<(), ErrorInfo> {
+        // Other kinds have nothing on the disk.
+        if job.kind != JobKind::Download {
+            return Ok(());
+        }
+        place::cancel(job, files, control).await
+    }
+}
+
+/// What fetching needs of a [`RunControl`]: the two things it tells the store. Kept this small so that
+/// fetching is tested without one.
+trait Progress: Sync {
+    /// See [`RunControl::connected`].
+    fn connected(&self) -> impl Future<Output = Result<(), Stopped>> + Send;
+
+    /// See [`RunControl::checkpoint`].
+    fn checkpoint(&self, file: FileStatus) -> impl Future<Output = Result<(), Stopped>> + Send;
+}
+
+impl Progress for RunControl {
+    async fn connected(&self) -> Result<(), Stopped> {
+        Self::connected(self).await
+    }
+
+    async fn checkpoint(&self, file: FileStatus) -> Result<(), Stopped> {
+        Self::checkpoint(self, file).await
+    }
+}

@@ -1,0 +1,207 @@
+//! Names: what may be asked for, which host it is, and how a URL is shown without its secrets.
+
+use std::path::{Component, Path};
+
+use rustix::fs::{Access, AtFlags, CWD};
+use url::Url;
+
+use crate::job::{Code, FileSpec};
+
+/// Longest remote name, as in BITS (B-119).
+const REMOTE_CHARS_MAX: usize = 2200;
+/// Longest local path: `PATH_MAX` with its final NUL.
+const LOCAL_BYTES_MAX: usize = 4095;
+/// Words in the name of a query parameter whose value is not shown: signed URLs carry the right to
+/// fetch in their query (`X-Amz-Signature`, `sig`, `access_token`…).
+const SECRET_WORDS: [&str; 9] = [
+    "sig", "token", "secret", "key", "pass", "pwd", "auth", "cred", "session",
+];
+
+/// Whether a download of `spec` can be accepted, checked when it is submitted (B-119).
+///
+/// # Errors
+/// The code and a sentence that says what is wrong with which name.
+pub fn check_file(spec: &FileSpec) -> Result<(), (Code, String)> {
+    check_remote(&spec.remote)?;
+    check_local(&spec.local)
+}
+
+/// Host and port of a remote name, which is what slots per host count; empty if it has none.
+#[must_use]
+pub fn remote_host(url: &str) -> String {
+    Url::parse(url)
+        .ok()
+        .and_then(|url| {
+            let host = url.host_str()?.to_owned();
+            let port = url.port_or_known_default()?;
+            Some(format!("{host}:{port}"))
+        })
+        .unwrap_or_default()
+}
+
+/// A remote name as it may be logged, stored in an error and shown: no user name, no password, no
+/// fragment, no values of query parameters that look like secrets.
+#[must_use]
+pub fn display_url(url: &str) -> String {
+    Url::parse(url).map_or_else(|_| "(not a URL)".to_owned(), |url| redact(url).to_string())
+}
+
+fn redact(mut url: Url) -> Url {
+    let _ = url.set_username("");
+    let _ = url.set_password(None);
+    url.set_fragment(None);
+    let hide = |name: &str| {
+        let name = name.to_ascii_lowercase();
+        SECRET_WORDS.iter().any(|word| name.contains(word))
+    };
+    if let Some(query) = url.query() {
+        let shown: Vec<String> = query
+            .split('&')
+            .map(|pair| match pair.split_once('=') {
+                Some((name, _)) if hide(name) => format!("{name}=***"),
+                _ => pair.to_owned(),
+            })
+            .collect();
+        url.set_query(Some(&shown.join("&")));
+    }
+    url
+}
+
+/// The protocol an error names: `http` or `https`.
+pub(super) fn protocol(url: &str) -> Option<String> {
+    Url::parse(url).ok().map(|url| url.scheme().to_owned())
+}
+
+fn check_remote(remote: &str) -> Result<(), (Code, String)> {
+    if remote.chars().count() > REMOTE_CHARS_MAX {
+        let text = format!("the remote name is longer than {REMOTE_CHARS_MAX} characters");
+        return Err((Code::STRING_TOO_LONG, text));
+    }
+    let url = Url::parse(remote).map_err(|why| {
+        let shown: String = remote.chars().take(80).flat_map(char::escape_default).collect();
+        let shown = if remote.contains('@') {
+            "the remote name".to_owned()
+        } else {
+            format!("`{shown}`")
+        };
+        (Code::INVALIDARG, format!("{shown} is not a URL: {why}"))
+    })?;
+    if !matches!(url.scheme(), "http" | "https") {
+        let text = format!(
+            "cannot fetch by `{}`: only http and https are spoken",
+            url.scheme()
+        );
+        return Err((Code::INVALIDARG, text));
+    }
+    if url.host_str().is_none_or(str::is_empty) {
+        return Err((Code::INVALIDARG, format!("{} names no host", redact(url))));
+    }
+    Ok(())
+}
+
+fn check_local(local: &str) -> Result<(), (Code, String)> {
+    let shown: String = local.chars().take(300).flat_map(char::escape_debug).collect();
+    let invalid = |why: &str| Err((Code::INVALIDARG, format!("`{shown}` {why}")));
+    let path = Path::new(local);
+    if local.len() > LOCAL_BYTES_MAX {
+        let text = format!("the local path is longer than {LOCAL_BYTES_MAX} bytes");
+        return Err((Code::STRING_TOO_LONG, text));
+    }
+    if !path.is_absolute() {
+        return invalid("is not an absolute path");
+    }
+    if local.contains('\0') {
+        return invalid("contains a NUL character");
+    }
+    if path.components().any(|part| part == Component::ParentDir) {
+        return invalid("contains `..`");
+    }
+    if local.ends_with('/') || local.ends_with("/.") || path.is_dir() {
+        return invalid("is a directory; name the file in it");
+    }
+    let (Some(directory), Some(name)) = (path.parent(), path.file_name()) else {
+        return invalid("names no file");
+    };
+    if name.len() > 255 {
+        return invalid("has a name longer than 255 bytes");
+    }
+    if !directory.is_dir() {
+        return invalid("lies in a directory that does not exist");
+    }
+    rustix::fs::accessat(
+        CWD,
+        directory,
+        Access::WRITE_OK | Access::EXEC_OK,
+        AtFlags::EACCESS,
+    )
+    .map_err(|why| {
+        let text = format!("cannot write into {}: {why}", directory.display());
+        (Code::ACCESSDENIED, text)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn spec(remote: &str, local: &str) -> FileSpec {
+        FileSpec {
+            remote: remote.to_owned(),
+            local: local.to_owned(),
+        }
+    }
+
+    #[test]
+    fn b119_names_are_checked_when_they_are_added() {
+        let dir = tempfile::tempdir().unwrap();
+        let good = dir.path().join("x").to_str().unwrap().to_owned();
+        let inside = format!("{}/../x", dir.path().display());
+        let missing = format!("{}/no/x", dir.path().display());
+        let directory = dir.path().to_str().unwrap().to_owned();
+        assert_eq!(check_file(&spec("http://u:p@h/x?y", &good)), Ok(()));
+        assert_eq!(check_file(&spec("https://münchen.example/x", &good)), Ok(()));
+        let long = format!("http://h/{}", "x".repeat(2200));
+        let table = [
+            ("ftp://h/x", good.as_str(), Code::INVALIDARG),
+            ("file:///etc/passwd", &good, Code::INVALIDARG),
+            ("no url", &good, Code::INVALIDARG),
+            ("http://", &good, Code::INVALIDARG),
+            (&long, &good, Code::STRING_TOO_LONG),
+            ("http://h/x", "x", Code::INVALIDARG),
+            ("http://h/x", "", Code::INVALIDARG),
+            ("http://h/x", "/", Code::INVALIDARG),
+            ("http://h/x", "/tmp/a\0b", Code::INVALIDARG),
+            ("http://h/x", &inside, Code::INVALIDARG),
+            ("http://h/x", &missing, Code::INVALIDARG),
+            ("http://h/x", &directory, Code::INVALIDARG),
+        ];
+        for (remote, local, code) in table {
+            let (found, text) = check_file(&spec(remote, local)).unwrap_err();
+            assert_eq!(found, code, "{text}");
+            assert!(!text.contains('\0'));
+        }
+    }
+
+    #[test]
+    fn a_refusal_does_not_repeat_a_password() {
+        let (_, text) = check_file(&spec("http://me:hunter2@ /x", "/tmp/x")).unwrap_err();
+        assert!(!text.contains("hunter2"), "{text}");
+    }
+
+    #[test]
+    fn shown_urls_carry_no_credentials() {
+        let shown = display_url("https://me:pw@h:8443/p?X-Amz-Signature=abc&part=2&access_token=t#frag");
+        assert_eq!(
+            shown,
+            "https://h:8443/p?X-Amz-Signature=***&part=2&access_token=***"
+        );
+        assert_eq!(display_url("::"), "(not a URL)");
+    }
+
+    #[test]
+    fn hosts_are_counted_with_their_port() {
+        assert_eq!(remote_host("https://u@Example.com/x"), "example.com:443");
+        assert_eq!(remote_host("http://[::1]:81/x"), "[::1]:81");
+        assert_eq!(remote_host("x"), "");
+    }
+}

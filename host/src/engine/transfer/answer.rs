@@ -1,0 +1,250 @@
+//! What an answer means for a file of which some bytes are already durable. Pure: a status and
+//! headers in, a decision out.
+//!
+//! The rule behind all of it is J-75: bytes of two versions of a remote file are never put together.
+//! Whatever does not prove that the rest belongs to what is here starts the file over (B-94).
+
+use std::time::{Duration, SystemTime};
+
+use http::HeaderMap;
+use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, DATE, ETAG, LAST_MODIFIED, RETRY_AFTER};
+
+use super::classify;
+use super::fault::Fault;
+use crate::job::{Code, ErrorContext, Timestamp};
+
+/// Longest validator that is kept; a longer `ETag` is treated as none.
+const VALIDATOR_BYTES_MAX: usize = 1024;
+
+/// What was asked for.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Asked {
+    /// Where the range begins; zero is a request without one.
+    pub(super) from: u64,
+    /// The size as far as it is known.
+    pub(super) total: Option<u64>,
+    /// What `If-Range` carried.
+    pub(super) validator: Option<String>,
+}
+
+/// What came back.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Answer {
+    /// The whole file, from its first byte.
+    Whole {
+        /// Its size, where the server tells.
+        total: Option<u64>,
+    },
+    /// The bytes from [`Asked::from`] on.
+    Rest {
+        /// The size of the whole file, where the server tells.
+        total: Option<u64>,
+        /// One past the last byte of this answer; before `total` if the server sends less than asked.
+        end: u64,
+    },
+    /// Everything is here already (416 at the very end).
+    Complete,
+    /// What is here does not belong to what the server has: ask again without a range.
+    StartOver(&'static str),
+}
+
+/// What a server says about the version of a file.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Version {
+    /// Strong `ETag` or a usable `Last-Modified`.
+    pub(super) validator: Option<String>,
+    /// `Last-Modified`, for the finished file (B-124).
+    pub(super) last_modified: Option<String>,
+}
+
+/// Reads the version from an answer's headers.
+///
+/// A weak `ETag` says nothing about bytes. A `Last-Modified` within a second of the answer's own
+/// `Date` may hide a second change in the same second, so it does not count either (RFC 9110,
+/// 8.8.2.2).
+pub(super) fn version(headers: &HeaderMap) -> Version {
+    let last_modified = text(headers, &LAST_MODIFIED).filter(|date| date_of(date).is_some());
+    let strong = text(headers, &ETAG)
+        .filter(|tag| tag.starts_with('"') && tag.len() >= 2 && tag.ends_with('"'))
+        .filter(|tag| tag.len() <= VALIDATOR_BYTES_MAX);
+    let settled = last_modified.filter(|modified| match (date_of(modified), text(headers, &DATE)) {
+        (Some(modified), Some(date)) => {
+            date_of(date).is_none_or(|date| modified + Duration::from_secs(1) <= date)
+        }
+        _ => true,
+    });
+    Version {
+        validator: strong.or(settled).map(str::to_owned),
+        last_modified: last_modified.map(str::to_owned),
+    }
+}
+
+/// Decides what an answer means.
+///
+/// # Errors
+/// The fault the run ends with.
+pub(super) fn judge(
+    asked: &Asked,
+    status: u16,
+    headers: &HeaderMap,
+    now: Timestamp,
+) -> Result<Answer, Fault> {
+    match status {
+        200 | 203 => {
+            not_encoded(headers)?;
+            Ok(Answer::Whole {
+                total: content_length(headers),
+            })
+        }
+        206 if asked.from == 0 => Err(Fault::answer(
+            "it sent a part though the whole file was asked for",
+        )),
+        206 => {
+            not_encoded(headers)?;
+            part(asked, headers)
+        }
+        416 if asked.from == 0 => Err(Fault {
+            code: Code::INVALID_RANGE,
+            ..Fault::answer("it answered 416 though no range was asked for")
+        }),
+        416 => Ok(past_the_end(asked, headers)),
+        other => Err(refusal(other, headers, now)),
+    }
+}
+
+/// A 206: the part must begin where it was asked to, in the version it was asked of (B-87, B-94).
+fn part(asked: &Asked, headers: &HeaderMap) -> Result<Answer, Fault> {
+    let shown = text(headers, &CONTENT_RANGE).unwrap_or_default();
+    let Some((start, end, total)) = content_range(shown) else {
+        return Err(Fault::answer(format!(
+            "it sent a part without a usable Content-Range (`{}`)",
+            shown.chars().take(80).collect::<String>()
+        )));
+    };
+    if changed(asked, headers) {
+        return Ok(Answer::StartOver("the remote file changed"));
+    }
+    if let (Some(known), Some(total)) = (asked.total, total)
+        && known != total
+    {
+        return Ok(Answer::StartOver("the size of the remote file changed"));
+    }
+    if start != asked.from {
+        return Err(Fault::answer(format!(
+            "it sent the bytes from {start} though those from {} were asked for",
+            asked.from
+        )));
+    }
+    if content_length(headers).is_some_and(|length| length != end - start) {
+        return Err(Fault::answer(
+            "Content-Length and Content-Range contradict each other",
+        ));
+    }
+    Ok(Answer::Rest {
+        total: total.or(asked.total),
+        end,
+    })
+}
+
+/// A 416: either nothing is left to fetch, or what is here is longer than what the server has.
+fn past_the_end(asked: &Asked, headers: &HeaderMap) -> Answer {
+    let says = text(headers, &CONTENT_RANGE)
+        .and_then(|range| range.strip_prefix("bytes */"))
+        .and_then(|total| total.trim().parse::<u64>().ok());
+    let whole = says.or(asked.total) == Some(asked.from)
+        && asked.total.is_none_or(|known| known == asked.from)
+        && !changed(asked, headers);
+    if whole {
+        Answer::Complete
+    } else {
+        Answer::StartOver("the range lies past the end of the remote file")
+    }
+}
+
+/// Whether an answer names another version than the one that was asked for. Servers that ignore
+/// `If-Range` exist; their own headers give them away.
+fn changed(asked: &Asked, headers: &HeaderMap) -> bool {
+    let Some(validator) = asked.validator.as_deref() else {
+        return true;
+    };
+    let header = if validator.starts_with('"') {
+        &ETAG
+    } else {
+        &LAST_MODIFIED
+    };
+    text(headers, header).is_some_and(|found| found != validator)
+}
+
+fn refusal(status: u16, headers: &HeaderMap, now: Timestamp) -> Fault {
+    let class = classify::status(status);
+    let reason = http::StatusCode::from_u16(status)
+        .ok()
+        .and_then(|status| status.canonical_reason())
+        .map(|reason| format!(" {reason}"))
+        .unwrap_or_default();
+    let retry_after = match class {
+        classify::Class::Transient => {
+            text(headers, &RETRY_AFTER).and_then(|value| classify::retry_after(value, now))
+        }
+        classify::Class::Fatal => None,
+    };
+    Fault {
+        code: Code::http(status),
+        class,
+        context: ErrorContext::RemoteFile,
+        what: format!("the server answered {status}{reason}"),
+        retry_after,
+    }
+}
+
+/// `Accept-Encoding: identity` was asked for; an encoded body has other bytes than the file, and its
+/// length and ranges count those.
+fn not_encoded(headers: &HeaderMap) -> Result<(), Fault> {
+    for value in headers.get_all(CONTENT_ENCODING) {
+        let value = value.to_str().unwrap_or("?").trim();
+        if !value.is_empty() && !value.eq_ignore_ascii_case("identity") {
+            let shown: String = value.chars().take(40).collect();
+            return Err(Fault::answer(format!(
+                "it encoded the file as `{shown}` though not asked to"
+            )));
+        }
+    }
+    Ok(())
+}
+
+/// The largest size that is believed: 64 TiB, more than one file of ours will have, and small enough
+/// that the sum over all files of a job is a number the store can keep.
+const FILE_BYTES_MAX: u64 = 1 << 46;
+
+fn content_length(headers: &HeaderMap) -> Option<u64> {
+    let length = text(headers, &CONTENT_LENGTH)?.trim().parse().ok()?;
+    (length <= FILE_BYTES_MAX).then_some(length)
+}
+
+/// `bytes 5-9/10` is (5, 10, Some(10)).
+fn content_range(value: &str) -> Option<(u64, u64, Option<u64>)> {
+    let (range, total) = value.trim().strip_prefix("bytes ")?.split_once('/')?;
+    let (start, last) = range.split_once('-')?;
+    let (start, last): (u64, u64) = (start.trim().parse().ok()?, last.trim().parse().ok()?);
+    let end = last.checked_add(1)?;
+    let total = match total.trim() {
+        "*" => None,
+        total => Some(total.parse::<u64>().ok()?),
+    };
+    (start < end
+        && end <= FILE_BYTES_MAX
+        && total.is_none_or(|total| end <= total && total <= FILE_BYTES_MAX))
+    .then_some((start, end, total))
+}
+
+fn text<'h>(headers: &'h HeaderMap, name: &http::HeaderName) -> Option<&'h str> {
+    headers.get(name)?.to_str().ok()
+}
+
+fn date_of(value: &str) -> Option<SystemTime> {
+    httpdate::parse_http_date(value).ok()
+}
+
+#[cfg(test)]
+#[path = "answer_tests.rs"]
+mod tests;

@@ -1,0 +1,275 @@
+//! A job of one file, a recorder in place of the store, and a server that follows a script.
+
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+use super::super::{Progress, client, disk, fetch::Fetch};
+use crate::clock::Clock;
+use crate::config::TransferConfig;
+use crate::engine::{RunEnd, Stopped};
+use crate::job::{Code, FileStatus, JobId};
+
+/// A file as it stands before its first run.
+pub(in super::super) fn file(index: u32, remote: &str, local: &Path) -> FileStatus {
+    FileStatus {
+        index,
+        remote: remote.to_owned(),
+        local: local.to_str().unwrap().to_owned(),
+        temporary: None,
+        bytes_total: None,
+        bytes_transferred: 0,
+        validator: None,
+        last_modified: None,
+        transferred: false,
+        completed: false,
+    }
+}
+
+/// Bytes that differ from place to place.
+pub(super) fn body(len: usize) -> Vec<u8> {
+    (0..len).map(|n| (n / 7 + n / 1009) as u8).collect()
+}
+
+/// A 200 with a length and more header lines.
+pub(super) fn ok(content: &[u8], headers: &str) -> Reply {
+    Reply::new("200 OK", content, headers)
+}
+
+/// A 206 of `content` from `start`.
+pub(super) fn part(content: &[u8], start: usize, headers: &str) -> Reply {
+    let range = format!(
+        "Content-Range: bytes {start}-{}/{}\r\n{headers}",
+        content.len() - 1,
+        content.len()
+    );
+    Reply::new("206 Partial Content", &content[start..], &range)
+}
+
+/// The code of an end that has one.
+pub(super) fn code(end: &RunEnd) -> Option<Code> {
+    match end {
+        RunEnd::Transient { error, .. } | RunEnd::Fatal { error } => Some(error.code),
+        _ => None,
+    }
+}
+
+/// One answer, after which the connection is closed.
+#[derive(Clone)]
+pub(super) struct Reply {
+    pub(super) bytes: Vec<u8>,
+    /// Keeps the connection open and silent afterwards.
+    pub(super) hang: bool,
+}
+
+impl Reply {
+    pub(super) fn raw(text: &str) -> Self {
+        Self {
+            bytes: text.as_bytes().to_vec(),
+            hang: false,
+        }
+    }
+
+    fn new(status: &str, content: &[u8], headers: &str) -> Self {
+        let head = format!(
+            "HTTP/1.1 {status}\r\nContent-Length: {}\r\n{headers}\r\n",
+            content.len()
+        );
+        Self {
+            bytes: [head.as_bytes(), content].concat(),
+            hang: false,
+        }
+    }
+
+    /// Leaves out the last bytes.
+    pub(super) fn cut(mut self, by: usize) -> Self {
+        self.bytes.truncate(self.bytes.len() - by);
+        self
+    }
+
+    pub(super) fn hang(mut self) -> Self {
+        self.hang = true;
+        self
+    }
+}
+
+/// What a run told.
+#[derive(Default)]
+pub(super) struct Recorder {
+    pub(super) files: Mutex<Vec<FileStatus>>,
+    pub(super) connected: AtomicU32,
+    /// Refuses from this checkpoint on, as a store does when the run was taken away.
+    pub(super) refuse_from: Option<usize>,
+    /// Cancelled at the first checkpoint that has this many bytes.
+    pub(super) stop_at: Option<(u64, CancellationToken)>,
+    /// Never answers a checkpoint that has bytes.
+    pub(super) stall: bool,
+}
+
+impl Progress for Recorder {
+    async fn connected(&self) -> Result<(), Stopped> {
+        self.connected.fetch_add(1, Ordering::SeqCst);
+        Ok(())
+    }
+
+    async fn checkpoint(&self, file: FileStatus) -> Result<(), Stopped> {
+        if self.stall && file.bytes_transferred > 0 {
+            std::future::pending::<()>().await;
+        }
+        let mut files = self.files.lock().unwrap();
+        if self.refuse_from.is_some_and(|from| files.len() >= from) {
+            return Err(Stopped);
+        }
+        // Law: what is recorded is on the disk.
+        if file.bytes_transferred > 0 {
+            let len = std::fs::metadata(file.temporary.as_ref().unwrap()).unwrap().len();
+            assert!(len >= file.bytes_transferred);
+        }
+        if let Some((bytes, stop)) = &self.stop_at
+            && file.bytes_transferred >= *bytes
+        {
+            stop.cancel();
+        }
+        files.push(file);
+        Ok(())
+    }
+}
+
+/// One file, one server, one recorder.
+pub(super) struct Scene {
+    pub(super) dir: tempfile::TempDir,
+    pub(super) job: JobId,
+    pub(super) file: FileStatus,
+    pub(super) recorder: Recorder,
+    pub(super) stop: CancellationToken,
+    pub(super) idle: Duration,
+    asked: Arc<Mutex<Vec<String>>>,
+    script: Arc<Mutex<Vec<Reply>>>,
+}
+
+impl Scene {
+    /// Replies are given in order, the last one again and again.
+    pub(super) async fn new(script: Vec<Reply>) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let remote = format!("http://{}/x", listener.local_addr().unwrap());
+        let asked = Arc::new(Mutex::new(Vec::new()));
+        let script = Arc::new(Mutex::new(script));
+        tokio::spawn(serve(listener, Arc::clone(&script), Arc::clone(&asked)));
+        Self {
+            file: file(0, &remote, &dir.path().join("x")),
+            dir,
+            job: JobId::fresh(),
+            recorder: Recorder::default(),
+            stop: CancellationToken::new(),
+            idle: Duration::from_secs(20),
+            asked,
+            script,
+        }
+    }
+
+    pub(super) fn then(&self, script: Vec<Reply>) {
+        *self.script.lock().unwrap() = script;
+    }
+
+    pub(super) async fn run(&self) -> RunEnd {
+        let config = TransferConfig {
+            slots: 1,
+            slots_per_host: 1,
+            connect_timeout: Duration::from_secs(5),
+            idle_timeout: self.idle,
+            user_agent: "sexton-test".to_owned(),
+        };
+        let (client, clock) = (client::build(&config).unwrap(), Clock::real());
+        let fetch = Fetch {
+            client: &client,
+            progress: &self.recorder,
+            clock: &clock,
+            stop: &self.stop,
+            job: self.job,
+            attempt: 7,
+        };
+        fetch.run(vec![self.file.clone()]).await
+    }
+
+    /// What the next run starts from: what this one recorded last.
+    pub(super) fn again(&mut self) {
+        self.file = self.recorded();
+        self.stop = CancellationToken::new();
+        self.recorder = Recorder::default();
+    }
+
+    pub(super) fn checkpoints(&self) -> Vec<FileStatus> {
+        self.recorder.files.lock().unwrap().clone()
+    }
+
+    pub(super) fn recorded(&self) -> FileStatus {
+        self.checkpoints()
+            .last()
+            .cloned()
+            .unwrap_or_else(|| self.file.clone())
+    }
+
+    pub(super) fn connected(&self) -> u32 {
+        self.recorder.connected.load(Ordering::SeqCst)
+    }
+
+    pub(super) fn destination(&self) -> PathBuf {
+        PathBuf::from(&self.file.local)
+    }
+
+    pub(super) fn temporary(&self) -> Vec<u8> {
+        std::fs::read(disk::temporary_path(self.job, &self.file)).unwrap()
+    }
+
+    /// The head of a request, in lower case.
+    pub(super) fn asked(&self, at: usize) -> String {
+        self.asked.lock().unwrap()[at].clone()
+    }
+
+    pub(super) fn requests(&self) -> usize {
+        self.asked.lock().unwrap().len()
+    }
+}
+
+async fn serve(listener: TcpListener, script: Arc<Mutex<Vec<Reply>>>, asked: Arc<Mutex<Vec<String>>>) {
+    loop {
+        let (mut socket, _) = listener.accept().await.unwrap();
+        let mut head = Vec::new();
+        while !head.ends_with(b"\r\n\r\n") {
+            match socket.read_u8().await {
+                Ok(byte) => head.push(byte),
+                Err(_) => break,
+            }
+        }
+        if head.is_empty() {
+            continue;
+        }
+        asked
+            .lock()
+            .unwrap()
+            .push(String::from_utf8(head).unwrap().to_lowercase());
+        let reply = {
+            let mut script = script.lock().unwrap();
+            if script.len() > 1 {
+                script.remove(0)
+            } else {
+                script[0].clone()
+            }
+        };
+        tokio::spawn(async move {
+            let _ = socket.write_all(&reply.bytes).await;
+            if reply.hang {
+                std::future::pending::<()>().await;
+            }
+            let _ = socket.shutdown().await;
+            // What the client still sends is read, so that closing does not reset the connection.
+            let _ = socket.read_to_end(&mut Vec::new()).await;
+        });
+    }
+}

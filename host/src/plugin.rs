@@ -1,0 +1,126 @@
+//! The plugin room: loads, checks, limits and calls components, and returns what they said.
+//! It never sees the store; a call reaches durable state through a [`CallView`].
+
+mod bindings;
+mod call;
+mod compile;
+mod engine;
+mod failure;
+mod folder;
+mod guest;
+mod http;
+mod inspect;
+mod keep;
+mod limits;
+mod load;
+mod refusal;
+mod room;
+mod scan;
+mod services;
+mod settings;
+mod text;
+mod ticker;
+mod wasi;
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+
+pub use self::compile::compile_component;
+pub use self::room::{Exports, PluginRoom, RoomError, RoomOptions};
+
+use crate::job::{DeliveryId, ErrorInfo, EventKind, FileStatus, Interface, Job, Outcome, PluginName, Role};
+
+/// Which handler function is called.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Function {
+    /// The function of an event.
+    Event(EventKind),
+    /// `final-retry.final-server-retry`
+    FinalServerRetry,
+    /// `final-retry.final-client-retry`
+    FinalClientRetry,
+}
+
+impl Function {
+    /// Its name in WIT.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Event(kind) => kind.as_str(),
+            Self::FinalServerRetry => "final-server-retry",
+            Self::FinalClientRetry => "final-client-retry",
+        }
+    }
+}
+
+/// One call into one handler: plain data, taken before the call.
+#[derive(Clone, Debug)]
+pub struct Call {
+    /// What is called.
+    pub function: Function,
+    /// The idempotency key.
+    pub delivery: DeliveryId,
+    /// The event's id and position.
+    pub event_id: String,
+    /// Position of the event in this host's history.
+    pub seq: u64,
+    /// Attempt of the delivery, from 1.
+    pub attempt: u32,
+    /// The job has moved on since the event.
+    pub stale: bool,
+    /// Decides or observes.
+    pub role: Role,
+    /// The job as it stands.
+    pub job: Job,
+    /// Its files, at most the first 100.
+    pub files: Vec<FileStatus>,
+    /// The event's own error (or the job's last one for `on-ended`).
+    pub error: Option<ErrorInfo>,
+    /// The file of `file-transferred`.
+    pub file: Option<FileStatus>,
+    /// The outcome of `on-ended`.
+    pub outcome: Option<Outcome>,
+}
+
+/// What a call may read of durable state. Defined here, implemented where the store is known.
+#[async_trait]
+pub trait CallView: Send + Sync {
+    /// The committed value of one key of this plugin's state.
+    ///
+    /// # Errors
+    /// A sentence when the store cannot be read: the call then fails as a host fault.
+    async fn state(&self, key: &str) -> Result<Option<Vec<u8>>, String>;
+
+    /// How many bytes of state this plugin has committed, keys and values together.
+    ///
+    /// # Errors
+    /// As for [`CallView::state`].
+    async fn state_bytes(&self) -> Result<u64, String>;
+}
+
+/// A component as the operator sees it.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct PluginInfo {
+    /// The stem of its file.
+    pub name: PluginName,
+    /// SHA-256 of what serves, hex; empty when nothing does.
+    pub digest: String,
+    /// Size of what serves, in bytes.
+    pub size: u64,
+    /// The handler interfaces it exports.
+    pub interfaces: BTreeSet<Interface>,
+    /// Whether a component serves.
+    pub serving: bool,
+    /// What is wrong with the file in the folder, if anything: one sentence with what to do.
+    pub problem: Option<String>,
+    /// SHA-256 of the refused file, when a last good one serves instead.
+    pub refused_digest: Option<String>,
+}
+
+/// Shared handle types used by the room's users.
+pub type SharedView = Arc<dyn CallView>;
+
+#[cfg(test)]
+mod tests;

@@ -2,7 +2,9 @@
 
 pub mod clock;
 pub mod config;
+pub mod dispatch;
 pub mod engine;
+pub mod fail_fast;
 pub mod job;
 pub mod plugin;
 pub mod store;

@@ -1,0 +1,108 @@
+//! One call into the plugin room: from a claim to a reply.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use async_trait::async_trait;
+
+use crate::job::{PluginName, Reply, StateRead};
+use crate::plugin::{Call, CallView, Function};
+use crate::store::{Claim, Stage, Store};
+
+use super::Handlers;
+
+/// Makes one call into the plugin room; tells also what it read of the plugin's state.
+pub(super) async fn call(
+    claim: &Claim,
+    handlers: Arc<dyn Handlers>,
+    store: Arc<dyn Store>,
+) -> (Reply, Vec<StateRead>) {
+    let delivery = &claim.delivery;
+    let function = match delivery.stage {
+        Stage::Final => Function::FinalServerRetry,
+        Stage::Handler | Stage::Command => Function::Event(delivery.event),
+    };
+    if let Function::Event(event) = function {
+        // A subscription may have been written before the component was there; a function that it
+        // does not export counts as S_OK (B-158).
+        let missing = handlers
+            .exports()
+            .get(&delivery.plugin)
+            .is_some_and(|known| !known.functions.contains(&event));
+        if missing {
+            return (nothing_to_say(), Vec::new());
+        }
+    }
+    let call = Call {
+        function,
+        delivery: delivery.id,
+        event_id: delivery.event_id.clone(),
+        seq: delivery.seq,
+        attempt: delivery.attempt,
+        stale: claim.stale,
+        role: delivery.role,
+        job: claim.job.clone(),
+        files: claim.files.clone(),
+        error: claim.error.clone(),
+        file: claim.file.clone(),
+        outcome: claim.outcome,
+    };
+    let view = Arc::new(StoreView {
+        store,
+        plugin: delivery.plugin.clone(),
+        reads: Mutex::new(BTreeMap::new()),
+    });
+    let seen = Arc::clone(&view);
+    let reply = handlers.call(&delivery.plugin, call, view).await;
+    let reads = std::mem::take(&mut *seen.reads.lock().unwrap_or_else(PoisonError::into_inner));
+    (reply, reads.into_values().collect())
+}
+
+fn nothing_to_say() -> Reply {
+    Reply {
+        verdict: Ok(()),
+        requests: Vec::new(),
+        state_writes: Vec::new(),
+        digest: String::new(),
+        duration: Duration::ZERO,
+        peak_memory: 0,
+    }
+}
+
+/// What a call sees of the store: its own plugin's state.
+struct StoreView {
+    store: Arc<dyn Store>,
+    plugin: PluginName,
+    /// The first look at each key: what the call goes by.
+    reads: Mutex<BTreeMap<String, StateRead>>,
+}
+
+/// Keys one call may read. Each is compared again at its settlement.
+const READS_MAX: usize = 10_000;
+
+#[async_trait]
+impl CallView for StoreView {
+    async fn state(&self, key: &str) -> Result<Option<Vec<u8>>, String> {
+        let value = self
+            .store
+            .plugin_state(&self.plugin, key)
+            .await
+            .map_err(|why| why.to_string())?;
+        let mut reads = self.reads.lock().unwrap_or_else(PoisonError::into_inner);
+        if reads.len() >= READS_MAX && !reads.contains_key(key) {
+            return Err(format!("a call may read at most {READS_MAX} keys of its state"));
+        }
+        reads
+            .entry(key.to_owned())
+            .or_insert_with(|| StateRead::of(key.to_owned(), value.as_deref()));
+        Ok(value)
+    }
+
+    async fn state_bytes(&self) -> Result<u64, String> {
+        self.store
+            .plugin_state_bytes(&self.plugin)
+            .await
+            .map_err(|why| why.to_string())
+    }
+}

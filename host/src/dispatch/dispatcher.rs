@@ -1,0 +1,373 @@
+//! The dispatcher: one task that owns which calls are under way. Calls run in the plugin room; a
+//! slot is held only while a guest runs, settlements wait for their commit beside it.
+
+mod doubt;
+
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::sync::{Arc, RwLock};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use tokio::sync::broadcast::Receiver;
+use tokio::sync::broadcast::error::{RecvError, TryRecvError};
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use crate::clock::Clock;
+use crate::fail_fast::{FailFast, Report};
+use crate::job::{DeliveryId, FailureRecord, OwnerName, PluginName, Refusal, Reply, StateRead, Timestamp};
+use crate::plugin::{Call, Exports, SharedView};
+use crate::store::{
+    AfterFailure, Change, Claim, ClaimDeliveries, SettleResult, Settlement, Stage, Store, StoreError, Verdict,
+};
+
+use super::call::call;
+use super::command;
+use super::policy::{Policies, runs_command};
+use super::words::{host_fault, log_failure, report};
+
+/// How long a claim holds for other hosts on a shared store.
+const LEASE: Duration = Duration::from_secs(30);
+
+/// Wait after a failure of the store before the next try.
+const STORE_RETRY: Duration = Duration::from_secs(1);
+
+/// What dispatch needs of the plugin room.
+#[async_trait]
+pub trait Handlers: Send + Sync + 'static {
+    /// Calls a handler; never fails otherwise than in its reply.
+    async fn call(&self, plugin: &PluginName, call: Call, view: SharedView) -> Reply;
+    /// What each serving component exports.
+    fn exports(&self) -> Arc<BTreeMap<PluginName, Exports>>;
+    /// Moves whenever what serves has changed.
+    fn changes(&self) -> watch::Receiver<u64>;
+    /// Where calls are to be made from: the guests' own threads, which saves a hop per call.
+    fn threads(&self) -> tokio::runtime::Handle {
+        tokio::runtime::Handle::current()
+    }
+}
+
+/// Numbers of dispatch.
+#[derive(Clone, Copy, Debug)]
+pub struct DispatchSettings {
+    /// Calls at once.
+    pub calls: usize,
+    /// Calls at once per (owner, plugin) (B-105).
+    pub calls_per_plugin: usize,
+    /// How long a drain waits for calls to end.
+    pub drain: Duration,
+}
+
+/// The dispatcher. [`Dispatcher::run`] is its only task.
+pub struct Dispatcher {
+    store: Arc<dyn Store>,
+    handlers: Arc<dyn Handlers>,
+    policies: Arc<RwLock<Policies>>,
+    clock: Clock,
+    settings: DispatchSettings,
+    fail_fast: FailFast,
+    busy: BTreeMap<(OwnerName, PluginName), usize>,
+    /// Claimed by us and not settled yet.
+    under_way: HashSet<DeliveryId>,
+    tasks: JoinSet<Ended>,
+    next_due: Option<Timestamp>,
+    want_claim: bool,
+    /// The store failed: nothing is claimed before the timer, whatever changes meanwhile.
+    paused: bool,
+    /// A claim failed and may have been committed all the same: deliveries that nobody makes go back.
+    claim_in_doubt: bool,
+    /// A FailFast is being committed: nothing more is claimed or settled.
+    ending: bool,
+}
+
+enum Ended {
+    Called(Box<Claim>, Reply, Vec<StateRead>),
+    Settled(DeliveryId),
+    /// The law does not allow what the handler decided.
+    Refused(Box<Claim>, Refusal),
+    Fatal(Box<Report>),
+}
+
+impl Dispatcher {
+    /// A dispatcher; nothing is called before [`Dispatcher::run`]. `policies` may be replaced while it
+    /// runs.
+    #[must_use]
+    pub fn new(
+        store: Arc<dyn Store>,
+        handlers: Arc<dyn Handlers>,
+        policies: Arc<RwLock<Policies>>,
+        clock: Clock,
+        settings: DispatchSettings,
+        fail_fast: FailFast,
+    ) -> Self {
+        Self {
+            store,
+            handlers,
+            policies,
+            clock,
+            settings,
+            fail_fast,
+            busy: BTreeMap::new(),
+            under_way: HashSet::new(),
+            tasks: JoinSet::new(),
+            next_due: None,
+            want_claim: true,
+            paused: false,
+            claim_in_doubt: false,
+            ending: false,
+        }
+    }
+
+    /// Runs until `stop` fires, then lets running calls end and settles them.
+    pub async fn run(mut self, stop: CancellationToken) {
+        let mut changes = self.store.changes();
+        let mut loaded = self.handlers.changes();
+        while !stop.is_cancelled() {
+            if !self.paused && !self.ending && std::mem::take(&mut self.want_claim) {
+                self.claim().await;
+            }
+            let clock = self.clock.clone();
+            let timer = self.next_due;
+            tokio::select! {
+                () = stop.cancelled() => break,
+                change = changes.recv() => {
+                    match change {
+                        Ok(Change::Deliveries) | Err(RecvError::Lagged(_)) => self.want_claim = true,
+                        Ok(Change::Job { .. }) => {}
+                        Err(RecvError::Closed) => break,
+                    }
+                    self.note_waiting(&mut changes);
+                }
+                Ok(()) = loaded.changed() => self.want_claim = true,
+                Some(ended) = self.tasks.join_next() => self.ended(ended),
+                () = sleep_until(&clock, timer) => {
+                    self.next_due = None;
+                    self.paused = false;
+                    self.want_claim = true;
+                }
+            }
+        }
+        self.drain().await;
+    }
+
+    /// Takes note of everything committed meanwhile, so that a burst costs one claim.
+    fn note_waiting(&mut self, changes: &mut Receiver<Change>) {
+        loop {
+            match changes.try_recv() {
+                Ok(Change::Deliveries) | Err(TryRecvError::Lagged(_)) => self.want_claim = true,
+                Ok(Change::Job { .. }) => {}
+                Err(TryRecvError::Empty | TryRecvError::Closed) => return,
+            }
+        }
+    }
+
+    async fn claim(&mut self) {
+        if self.claim_in_doubt
+            && let Err(why) = self.give_back().await
+        {
+            return self.store_failed(&why);
+        }
+        let running: usize = self.busy.values().sum();
+        let serving: BTreeSet<PluginName> = self.handlers.exports().keys().cloned().collect();
+        let limit = self.settings.calls.saturating_sub(running);
+        if limit == 0 || serving.is_empty() {
+            return;
+        }
+        let asked = self.clock.now();
+        let ask = ClaimDeliveries {
+            limit,
+            serving: serving.clone(),
+            busy: self.busy.clone(),
+            per_pair: self.settings.calls_per_plugin,
+            lease: LEASE,
+        };
+        match self.store.claim_deliveries(ask).await {
+            Ok(claims) if claims.is_empty() => match self.store.next_delivery(serving, asked).await {
+                Ok(next) => self.next_due = next,
+                Err(why) => self.store_failed(&why),
+            },
+            Ok(claims) => {
+                // More may be due than one claim takes.
+                self.want_claim = true;
+                claims.into_iter().for_each(|claim| self.start(claim));
+            }
+            Err(why) => {
+                self.claim_in_doubt = true;
+                self.store_failed(&why);
+            }
+        }
+    }
+
+    fn store_failed(&mut self, why: &StoreError) {
+        self.paused = true;
+        self.want_claim = true;
+        if matches!(why, StoreError::Closed) {
+            self.next_due = None;
+        } else {
+            tracing::error!("deliveries cannot be claimed: {why}; trying again in {STORE_RETRY:?}");
+            self.next_due = Some(self.clock.now().after(STORE_RETRY));
+        }
+    }
+
+    fn start(&mut self, mut claim: Claim) {
+        if claim.delivery.stage == Stage::Command && !runs_command(&claim) {
+            // The job went on while the command waited (B-115): the handler hears of it instead.
+            claim.delivery.stage = Stage::Handler;
+        }
+        self.under_way.insert(claim.delivery.id);
+        *self.busy.entry(pair(&claim)).or_insert(0) += 1;
+        let handlers = Arc::clone(&self.handlers);
+        let (store, clock) = (Arc::clone(&self.store), self.clock.clone());
+        let children = self.fail_fast.children.clone();
+        let call = async move {
+            let (reply, reads) = match claim.delivery.stage {
+                Stage::Command => (command::run(&claim, &children, &clock).await, Vec::new()),
+                Stage::Handler | Stage::Final => call(&claim, handlers, store).await,
+            };
+            Ended::Called(Box::new(claim), reply, reads)
+        };
+        self.tasks.spawn_on(call, &self.handlers.threads());
+    }
+
+    fn ended(&mut self, ended: Result<Ended, tokio::task::JoinError>) {
+        match ended {
+            Ok(Ended::Called(claim, reply, reads)) => {
+                let pair = pair(&claim);
+                if let Some(calls) = self.busy.get_mut(&pair) {
+                    *calls = calls.saturating_sub(1);
+                    if *calls == 0 {
+                        self.busy.remove(&pair);
+                    }
+                }
+                self.want_claim = true;
+                self.settle(*claim, reply, reads);
+            }
+            Ok(Ended::Settled(delivery)) => {
+                self.under_way.remove(&delivery);
+                self.want_claim = true;
+            }
+            Ok(Ended::Refused(claim, why)) => self.refused(*claim, &why),
+            Ok(Ended::Fatal(report)) => self.fail_fast.terminate(&report),
+            // A call never panics; if it does, the panic hook ends the process.
+            Err(why) => tracing::error!("a call ended badly: {why}"),
+        }
+    }
+
+    /// Requests were checked when they were made, so this is our fault; the delivery must not stay
+    /// running for it.
+    fn refused(&mut self, claim: Claim, why: &Refusal) {
+        let message = format!("what the handler decided cannot be committed: {why}");
+        let record = host_fault(message, claim.delivery.attempt, self.clock.now());
+        let reply = Reply {
+            verdict: Err(Box::new(record)),
+            requests: Vec::new(),
+            state_writes: Vec::new(),
+            digest: String::new(),
+            duration: Duration::ZERO,
+            peak_memory: 0,
+        };
+        self.settle(claim, reply, Vec::new());
+    }
+
+    fn settle(&mut self, claim: Claim, reply: Reply, state_reads: Vec<StateRead>) {
+        if self.ending {
+            // Left as interrupted; the next start makes the call again.
+            return;
+        }
+        let now = self.clock.now();
+        let mut fatal = None;
+        let digest = reply.digest.clone();
+        let verdict = match reply.verdict {
+            Ok(()) => Verdict::Acknowledged {
+                requests: reply.requests,
+                state_writes: reply.state_writes,
+            },
+            Err(record) => {
+                let next = self.after(&claim, &record, now);
+                if matches!(next, AfterFailure::FailFast { .. }) {
+                    self.ending = true;
+                    self.fail_fast.arm_watchdog();
+                    fatal = Some(report(&claim, &record, now));
+                }
+                log_failure(&claim, &record, &next);
+                Verdict::Failed { record, next }
+            }
+        };
+        let settlement = Settlement {
+            delivery: claim.delivery.id,
+            attempt: claim.delivery.attempt,
+            revision: claim.job.revision,
+            digest,
+            state_reads,
+            verdict,
+        };
+        let (store, clock) = (Arc::clone(&self.store), self.clock.clone());
+        self.tasks.spawn(async move {
+            let refused = commit(settlement, store, clock, fatal.is_some()).await;
+            match (fatal, refused) {
+                (Some(report), _) => Ended::Fatal(Box::new(report)),
+                (None, Some(why)) => Ended::Refused(Box::new(claim), why),
+                (None, None) => Ended::Settled(claim.delivery.id),
+            }
+        });
+    }
+
+    fn after(&self, claim: &Claim, record: &FailureRecord, now: Timestamp) -> AfterFailure {
+        let has_final = self
+            .handlers
+            .exports()
+            .get(&claim.delivery.plugin)
+            .is_some_and(|known| known.final_retry);
+        match self.policies.read() {
+            Ok(policies) => policies.after(claim, record, has_final, now),
+            Err(poisoned) => poisoned.into_inner().after(claim, record, has_final, now),
+        }
+    }
+
+    async fn drain(&mut self) {
+        let deadline = self.settings.drain;
+        let settled = async {
+            while let Some(ended) = self.tasks.join_next().await {
+                self.ended(ended);
+            }
+        };
+        if tokio::time::timeout(deadline, settled).await.is_err() {
+            tracing::warn!("some calls did not end in time; they are made again at the next start");
+        }
+    }
+}
+
+/// Settles, and settles again while the store is in trouble: a verdict must not be lost. A FailFast
+/// does not wait for a store that fails. Returns why the law refused, if it did.
+async fn commit(settlement: Settlement, store: Arc<dyn Store>, clock: Clock, fatal: bool) -> Option<Refusal> {
+    loop {
+        match store.settle(settlement.clone()).await {
+            Ok(SettleResult::Conflict) => {
+                tracing::info!(delivery = %settlement.delivery, "the job moved while its handler decided; called again");
+                return None;
+            }
+            Ok(_) => return None,
+            Err(StoreError::Refused(why)) => return Some(why),
+            Err(StoreError::Backend(why)) if !fatal => {
+                tracing::error!(delivery = %settlement.delivery, "a verdict cannot be committed: {why}");
+                clock.sleep_until(clock.now().after(STORE_RETRY)).await;
+            }
+            Err(why) => {
+                tracing::warn!(delivery = %settlement.delivery, "a verdict was not committed: {why}");
+                return None;
+            }
+        }
+    }
+}
+
+fn pair(claim: &Claim) -> (OwnerName, PluginName) {
+    (claim.delivery.owner.clone(), claim.delivery.plugin.clone())
+}
+
+async fn sleep_until(clock: &Clock, at: Option<Timestamp>) {
+    match at {
+        Some(at) => clock.sleep_until(at).await,
+        None => std::future::pending().await,
+    }
+}

@@ -1,0 +1,103 @@
+//! Who hears of what: subscriptions and exports, frozen together.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::config::Subscription;
+use crate::job::{EventKind, Job, PluginName, Role, Route, Router};
+
+/// An immutable snapshot of the configuration's subscriptions and of what the loaded components
+/// export.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ConfigRouter {
+    subscriptions: Vec<Subscription>,
+    exports: BTreeMap<PluginName, BTreeSet<EventKind>>,
+}
+
+impl ConfigRouter {
+    /// Routes by `subscriptions`, in file order, over components that export `exports`.
+    #[must_use]
+    pub fn new(subscriptions: Vec<Subscription>, exports: BTreeMap<PluginName, BTreeSet<EventKind>>) -> Self {
+        Self {
+            subscriptions,
+            exports,
+        }
+    }
+
+    /// Events that any subscription sends to `plugin`.
+    #[must_use]
+    pub fn events_of(&self, plugin: &PluginName) -> BTreeSet<EventKind> {
+        let subscribed = self
+            .subscriptions
+            .iter()
+            .filter(|subscription| subscription.plugin == *plugin);
+        subscribed
+            .flat_map(|subscription| subscription.events.iter().copied())
+            .collect()
+    }
+
+    /// Plugins that subscriptions name.
+    #[must_use]
+    pub fn subscribed(&self) -> BTreeSet<PluginName> {
+        self.subscriptions
+            .iter()
+            .map(|subscription| subscription.plugin.clone())
+            .collect()
+    }
+
+    /// A component that is absent may turn up: its rows are written and wait. One that is there and
+    /// does not export the function has nothing to say about it (B-158).
+    fn may_handle(&self, plugin: &PluginName, event: EventKind) -> bool {
+        self.exports
+            .get(plugin)
+            .is_none_or(|functions| functions.contains(&event))
+    }
+
+    fn matches(subscription: &Subscription, job: &Job, event: EventKind) -> bool {
+        let family = job.kind.family();
+        subscription.events.contains(&event) && subscription.family.is_none_or(|wanted| wanted == family)
+    }
+}
+
+impl Router for ConfigRouter {
+    fn routes(&self, job: &Job, event: EventKind) -> Vec<Route> {
+        let mut routes: Vec<Route> = Vec::new();
+        // The call's own handler comes first (B-98: transferred and error by default; the end for
+        // whoever exports it). Per-file and modification events are by subscription only.
+        let own = !matches!(event, EventKind::JobModification | EventKind::FileTransferred);
+        if let Some(plugin) = job.spec.handler.as_ref().filter(|_| own)
+            && self.may_handle(plugin, event)
+        {
+            routes.push(Route {
+                plugin: plugin.clone(),
+                role: Role::Decider,
+            });
+        }
+        let matching = self
+            .subscriptions
+            .iter()
+            .filter(|subscription| Self::matches(subscription, job, event));
+        for subscription in matching {
+            if !self.may_handle(&subscription.plugin, event) {
+                continue;
+            }
+            let decided = routes.iter().any(|route| route.role == Role::Decider);
+            let role = if subscription.decide && !decided {
+                Role::Decider
+            } else {
+                Role::Observer
+            };
+            match routes
+                .iter_mut()
+                .find(|route| route.plugin == subscription.plugin)
+            {
+                Some(known) if role == Role::Decider => known.role = role,
+                Some(_) => {}
+                None => routes.push(Route {
+                    plugin: subscription.plugin.clone(),
+                    role,
+                }),
+            }
+        }
+        routes
+    }
+}

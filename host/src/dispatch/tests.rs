@@ -1,0 +1,9 @@
+//! Dispatch on a real store and a simulated clock, with handlers that answer by script.
+
+mod calls;
+mod command;
+mod faults;
+mod ladders;
+mod policies;
+mod scene;
+mod scripted;

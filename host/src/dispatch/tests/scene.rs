@@ -1,0 +1,262 @@
+//! The scene of these tests: a store in a temporary directory, a clock that is moved by hand, and a
+//! dispatcher over scripted handlers.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::{Arc, RwLock};
+use std::time::Duration;
+
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use super::super::{DispatchSettings, Dispatcher, Handlers, Policies};
+use super::scripted::{Scripted, Seen};
+use crate::clock::Clock;
+use crate::config::PluginConfig;
+use crate::fail_fast::{Children, Ending, FailFast};
+use crate::job::{
+    Code, Command, DeliveryState, ErrorContext, ErrorInfo, EventKind, FailureClass, FileSpec, Job, JobId,
+    JobKind, JobSpec, Policy, Priority, Profile, Role, Route, Router, Timestamp,
+};
+use crate::store::{
+    ClaimJobs, DeliveryFilter, DeliveryRecord, FaultStore, NewJob, SqliteOptions, SqliteStore, Store,
+};
+
+/// Every plugin hears of these events; the first decides.
+struct Everyone(Vec<(EventKind, &'static str)>);
+
+impl Router for Everyone {
+    fn routes(&self, _: &Job, event: EventKind) -> Vec<Route> {
+        let matching = self.0.iter().filter(|(kind, _)| *kind == event);
+        let roles = std::iter::once(Role::Decider).chain(std::iter::repeat(Role::Observer));
+        matching
+            .zip(roles)
+            .map(|((_, plugin), role)| Route {
+                plugin: plugin.parse().unwrap(),
+                role,
+            })
+            .collect()
+    }
+}
+
+pub(super) struct Scene {
+    pub(super) dir: tempfile::TempDir,
+    pub(super) clock: Clock,
+    pub(super) store: Arc<FaultStore>,
+    pub(super) handlers: Arc<Scripted>,
+    pub(super) policies: Policies,
+    pub(super) settings: DispatchSettings,
+    stop: CancellationToken,
+    task: Option<JoinHandle<()>>,
+}
+
+impl Scene {
+    /// `a` serves `job-error` and is subscribed to it.
+    pub(super) async fn one() -> Self {
+        let scene = Self::new(&[(EventKind::JobError, "a")]).await;
+        scene.handlers.serve("a", &[EventKind::JobError], false);
+        scene
+    }
+
+    pub(super) async fn new(routes: &[(EventKind, &'static str)]) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let clock = Clock::simulated(Timestamp::from_millis(1_700_000_000_000));
+        let options = SqliteOptions {
+            state_dir: dir.path().join("state"),
+            clock: clock.clone(),
+            force: false,
+        };
+        let store = SqliteStore::open(options).await.unwrap();
+        let routes = Everyone(routes.to_vec());
+        store
+            .set_router(Arc::new(routes), std::collections::BTreeMap::new())
+            .await
+            .unwrap();
+        Self {
+            dir,
+            handlers: Arc::new(Scripted::new(&clock)),
+            clock,
+            store: Arc::new(FaultStore::new(Arc::new(store))),
+            policies: Policies::new(BTreeMap::new(), 2),
+            settings: DispatchSettings {
+                calls: 64,
+                calls_per_plugin: 4,
+                drain: Duration::from_secs(20),
+            },
+            stop: CancellationToken::new(),
+            task: None,
+        }
+    }
+
+    /// `a` has this policy.
+    pub(super) fn with_policy(mut self, policy: Policy) -> Self {
+        self.policies = policies(Some(policy), &[]);
+        self
+    }
+
+    pub(super) fn start(&mut self) {
+        let dispatcher = Dispatcher::new(
+            Arc::clone(&self.store) as Arc<dyn Store>,
+            Arc::clone(&self.handlers) as Arc<dyn Handlers>,
+            Arc::new(RwLock::new(self.policies.clone())),
+            self.clock.clone(),
+            self.settings,
+            FailFast {
+                ending: Ending::Abort,
+                report_dir: self.dir.path().join("reports"),
+                children: Children::default(),
+            },
+        );
+        self.task = Some(tokio::spawn(dispatcher.run(self.stop.clone())));
+    }
+
+    /// Asks the dispatcher to end; [`Scene::ended`] waits for it.
+    pub(super) fn stop(&self) {
+        self.stop.cancel();
+    }
+
+    pub(super) async fn ended(&mut self) {
+        self.task.take().unwrap().await.unwrap();
+    }
+
+    /// A job that has failed for good; its handlers are due.
+    pub(super) async fn failed(&self) -> Job {
+        self.failed_with(JobSpec::new("x", Profile::Sexton)).await
+    }
+
+    pub(super) async fn failed_with(&self, spec: JobSpec) -> Job {
+        let new = NewJob {
+            owner: "uid-0".parse().unwrap(),
+            kind: JobKind::Download,
+            priority: Priority::Normal,
+            spec,
+            files: vec![FileSpec {
+                remote: "http://h:1/x".into(),
+                local: "/tmp/x".into(),
+            }],
+            key: None,
+            suspended: false,
+        };
+        self.store.submit(new).await.unwrap();
+        self.fails().await
+    }
+
+    /// The next runnable job fails for good.
+    pub(super) async fn fails(&self) -> Job {
+        let ask = ClaimJobs {
+            background: 1,
+            foreground: 0,
+            busy_hosts: BTreeMap::new(),
+            per_host: 100,
+            lease: Duration::from_secs(30),
+        };
+        let run = self.store.claim_jobs(ask).await.unwrap().remove(0);
+        let error = ErrorInfo {
+            code: Code::http(403),
+            context: ErrorContext::RemoteFile,
+            description: "no".into(),
+            file: None,
+            protocol: None,
+            leg: None,
+            attempt: run.job.attempt,
+            at: self.clock.now(),
+        };
+        self.store
+            .report(run.id(), Command::FatalError { error })
+            .await
+            .unwrap()
+    }
+
+    /// The deliveries of `job`, oldest first.
+    pub(super) async fn deliveries(&self, job: JobId) -> Vec<DeliveryRecord> {
+        let filter = DeliveryFilter {
+            job: Some(job),
+            ..DeliveryFilter::default()
+        };
+        let mut found = self.store.deliveries(filter).await.unwrap();
+        found.reverse();
+        found
+    }
+
+    /// The first delivery of `job`, once it is so.
+    pub(super) async fn delivery(
+        &self,
+        job: JobId,
+        what: &str,
+        so: impl Fn(&DeliveryRecord) -> bool,
+    ) -> DeliveryRecord {
+        let mut last = None;
+        for _ in 0..POLLS {
+            let first = self.deliveries(job).await.swap_remove(0);
+            if so(&first) {
+                return first;
+            }
+            last = Some(first);
+            tokio::time::sleep(POLL).await;
+        }
+        panic!("never {what}: {last:?}")
+    }
+
+    /// The delivery once attempt `attempt` of it is over and the next is due.
+    pub(super) async fn waits(&self, job: JobId, attempt: u32) -> DeliveryRecord {
+        let what = format!("waiting after attempt {attempt}");
+        self.delivery(job, &what, |one| {
+            one.state == DeliveryState::Pending && one.attempt == attempt
+        })
+        .await
+    }
+
+    pub(super) async fn is(&self, job: JobId, state: DeliveryState) -> DeliveryRecord {
+        self.delivery(job, state.as_str(), |one| one.state == state).await
+    }
+
+    /// Moves the clock to just before `due`, then to it.
+    pub(super) async fn go_to(&self, due: Timestamp) {
+        let left = due.since(self.clock.now());
+        let moment = Duration::from_millis(1);
+        self.clock.advance(left.saturating_sub(moment));
+        // Whoever would be too early has a turn now.
+        self.store.counts().await.unwrap();
+        self.clock.advance(left.min(moment));
+    }
+
+    pub(super) async fn calls(&self, count: usize) -> Vec<Seen> {
+        until("called", || self.handlers.calls().len() >= count).await;
+        self.handlers.calls()
+    }
+}
+
+/// Policies in which `a` has `all`, and `by_class` where a class differs.
+pub(super) fn policies(all: Option<Policy>, by_class: &[(FailureClass, Policy)]) -> Policies {
+    let config = PluginConfig {
+        on_failure: all,
+        on: by_class.iter().cloned().collect(),
+        ..PluginConfig::default()
+    };
+    Policies::new([("a".parse().unwrap(), config)].into(), 2)
+}
+
+pub(super) fn resume() -> Command {
+    Command::Resume {
+        after: Duration::ZERO,
+        at: Timestamp::default(),
+    }
+}
+
+const POLL: Duration = Duration::from_millis(2);
+const POLLS: u32 = 10_000;
+
+/// Polls until it is so: the tasks run on the machine's time, only their timers are simulated.
+pub(super) async fn until(what: &str, so: impl Fn() -> bool) {
+    for _ in 0..POLLS {
+        if so() {
+            return;
+        }
+        tokio::time::sleep(POLL).await;
+    }
+    panic!("never {what}")
+}
+
+pub(super) fn text(path: &Path) -> String {
+    std::fs::read_to_string(path).unwrap_or_default()
+}

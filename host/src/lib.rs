@@ -1,5 +1,7 @@
 //! Sexton: durable unattended work that calls your WASM handler when it ends or goes wrong.
 
+pub mod api;
+pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod dispatch;

@@ -1,0 +1,80 @@
+//! The api room: the control API `/v1`, HTTP over a Unix socket, and its client.
+//!
+//! The server puts what people ask to the store and to a [`HostHandle`], which `app` implements; it
+//! decides nothing by itself. Client and server share the types of [`view`] and [`request`].
+//!
+//! Every answer that is not a success is `{"error": {"code", "name", "message", "hint"}}`; the
+//! HTTP status says which family it is of (see [`failure::ApiError`]).
+
+mod body;
+pub mod client;
+mod deliveries;
+pub mod failure;
+mod host;
+mod jobs;
+mod query;
+pub mod request;
+mod server;
+mod socket;
+mod submit;
+#[cfg(test)]
+mod tests;
+pub mod view;
+mod watch;
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+
+use crate::clock::Clock;
+use crate::job::{Code, PluginName, Profile};
+use crate::store::{NewJob, Store, StoreError};
+
+pub use server::serve;
+pub use socket::{ListenError, listen};
+use view::{HostStatus, PluginView};
+
+/// What the control API is made of.
+#[derive(Clone)]
+pub struct Api {
+    /// Durable state.
+    pub store: Arc<dyn Store>,
+    /// The rest of the host.
+    pub host: Arc<dyn HostHandle>,
+    /// Where the time comes from.
+    pub clock: Clock,
+}
+
+/// What the control API needs of the host beside its store.
+#[async_trait]
+pub trait HostHandle: Send + Sync + 'static {
+    /// Every plugin that has a file, a table or a subscription.
+    fn plugins(&self) -> Vec<PluginView>;
+
+    /// Looks at the plugin folder now; returns once what was found serves or is refused.
+    async fn rescan_plugins(&self);
+
+    /// Reads the configuration again and applies it if it is good.
+    ///
+    /// # Errors
+    /// What is wrong with it, with line and column; the old configuration stays.
+    async fn reload_config(&self) -> Result<(), String>;
+
+    /// How the host is.
+    fn status(&self) -> HostStatus;
+
+    /// Whether a job can be accepted: its files are of a kind that can be run, its handler is known.
+    ///
+    /// # Errors
+    /// The code, and a sentence that says what is wrong and what would be right.
+    fn check_submit(&self, new: &NewJob) -> Result<(), (Code, String)>;
+
+    /// Forgets a plugin's durable state; returns how many keys there were.
+    ///
+    /// # Errors
+    /// The store's.
+    async fn purge_plugin(&self, plugin: &PluginName) -> Result<u64, StoreError>;
+
+    /// The profile of jobs that name none.
+    fn default_profile(&self) -> Profile;
+}

@@ -1,0 +1,100 @@
+//! Why a request is not carried out, as HTTP status and data.
+
+use axum::Json;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+
+use super::view::{ErrorBody, Problem};
+use crate::job::Code;
+use crate::store::StoreError;
+
+/// A refusal on its way to the client.
+///
+/// | status | meaning | the client's exit code |
+/// |---|---|---|
+/// | 400, 413, 501 | the request itself is wrong | 2 |
+/// | 403 | not this caller | 6 |
+/// | 404 | no such job, delivery or plugin | 5 |
+/// | 409 | the state does not allow it, or there is no error object | 5 |
+/// | 422 | the configuration file is bad | 3 |
+/// | 429, 503 | not now | 8 |
+/// | 500 | the store failed | 7 |
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ApiError {
+    /// The family.
+    pub status: StatusCode,
+    /// What is said.
+    pub problem: Problem,
+}
+
+impl ApiError {
+    /// A refusal without a hint.
+    #[must_use]
+    pub fn new(status: StatusCode, code: Code, message: impl Into<String>) -> Self {
+        Self {
+            status,
+            problem: Problem {
+                code,
+                name: code.name().unwrap_or_default(),
+                message: message.into(),
+                hint: String::new(),
+            },
+        }
+    }
+
+    /// The request is wrong.
+    #[must_use]
+    pub fn usage(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, Code::INVALIDARG, message)
+    }
+
+    /// Not now.
+    #[must_use]
+    pub fn busy(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, Code::SX_OVERLOAD, message)
+    }
+
+    /// The same with what to do next.
+    #[must_use]
+    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.problem.hint = hint.into();
+        self
+    }
+
+    /// What [`super::HostHandle::check_submit`] found.
+    #[must_use]
+    pub fn submission(code: Code, message: String) -> Self {
+        let status = match code {
+            Code::ACCESSDENIED => StatusCode::FORBIDDEN,
+            Code::TOO_MANY_JOBS_PER_USER | Code::SX_OVERLOAD => StatusCode::TOO_MANY_REQUESTS,
+            _ => StatusCode::BAD_REQUEST,
+        };
+        Self::new(status, code, message)
+    }
+}
+
+impl From<StoreError> for ApiError {
+    fn from(error: StoreError) -> Self {
+        let message = error.to_string();
+        match error {
+            StoreError::NotFound { what, .. } => Self::new(StatusCode::NOT_FOUND, Code::NOT_FOUND, message)
+                .hint(format!("`sexton {what} list` shows those there are")),
+            StoreError::Refused(refusal) => Self::new(StatusCode::CONFLICT, refusal.code, message),
+            StoreError::Limit { code, .. } => Self::new(StatusCode::TOO_MANY_REQUESTS, code, message),
+            StoreError::Closed => Self::busy("the host is ending").hint("ask the next host"),
+            StoreError::Fenced => Self::busy(message),
+            StoreError::Locked { .. }
+            | StoreError::Newer { .. }
+            | StoreError::Unusable { .. }
+            | StoreError::Backend(_) => Self::new(StatusCode::INTERNAL_SERVER_ERROR, Code::FAIL, message)
+                .hint("`sexton status` and the host's log say more; nothing was changed"),
+        }
+    }
+}
+
+impl IntoResponse for ApiError {
+    fn into_response(self) -> Response {
+        let body = ErrorBody { error: self.problem };
+        (self.status, Json(body)).into_response()
+    }
+}

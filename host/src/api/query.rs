@@ -1,0 +1,205 @@
+//! Query strings, both ways: the client writes what the server reads. A key that is not known is
+//! refused, so that a misspelt filter never means "all".
+
+use std::fmt::Display;
+use std::str::FromStr;
+
+use url::form_urlencoded;
+
+use super::failure::ApiError;
+use super::request::{DeliveryQuery, JobQuery, PageQuery};
+
+/// The longest list in one answer; `before` and `offset` fetch the rest.
+pub(super) const LIST_MAX: usize = 1000;
+
+/// How long a list is when nothing is said.
+pub(super) const LIST_DEFAULT: usize = 100;
+
+/// A query that is kept in a URL.
+pub(super) trait Query: Default {
+    /// The keys it has.
+    const KEYS: &'static str;
+
+    /// Takes one pair in; false when there is no such key.
+    fn put(&mut self, key: &str, value: &str) -> Result<bool, ApiError>;
+
+    /// Its pairs.
+    fn pairs(&self) -> Vec<(&'static str, String)>;
+}
+
+/// Reads a query string.
+pub(super) fn parse<Q: Query>(text: Option<&str>) -> Result<Q, ApiError> {
+    let mut query = Q::default();
+    for (key, value) in form_urlencoded::parse(text.unwrap_or_default().as_bytes()) {
+        if !query.put(&key, &value)? {
+            let key: String = key.chars().take(40).flat_map(char::escape_default).collect();
+            return Err(ApiError::usage(format!(
+                "there is no query key `{key}`; there are {}",
+                Q::KEYS
+            )));
+        }
+    }
+    Ok(query)
+}
+
+/// Writes a query string, with its `?`; nothing when there are no pairs.
+pub(super) fn encode<Q: Query>(query: &Q) -> String {
+    let pairs = query.pairs();
+    if pairs.is_empty() {
+        return String::new();
+    }
+    let mut out = form_urlencoded::Serializer::new("?".to_owned());
+    out.extend_pairs(pairs);
+    out.finish()
+}
+
+fn value<T: FromStr<Err: Display>>(key: &str, text: &str) -> Result<T, ApiError> {
+    text.parse().map_err(|error: T::Err| {
+        let text: String = text.chars().take(60).flat_map(char::escape_default).collect();
+        ApiError::usage(format!("query key `{key}` does not take `{text}`: {error}"))
+    })
+}
+
+/// `a,b` and repeated keys both add.
+fn values<T: FromStr<Err: Display>>(key: &str, text: &str, into: &mut Vec<T>) -> Result<(), ApiError> {
+    for word in text.split(',').filter(|word| !word.is_empty()) {
+        into.push(value(key, word)?);
+    }
+    Ok(())
+}
+
+fn limit(text: &str) -> Result<usize, ApiError> {
+    let limit: usize = value("limit", text)?;
+    if (1..=LIST_MAX).contains(&limit) {
+        Ok(limit)
+    } else {
+        Err(ApiError::usage(format!(
+            "query key `limit` takes 1 to {LIST_MAX}"
+        )))
+    }
+}
+
+fn push<T: Display>(pairs: &mut Vec<(&'static str, String)>, key: &'static str, value: Option<&T>) {
+    if let Some(value) = value {
+        pairs.push((key, value.to_string()));
+    }
+}
+
+impl Query for JobQuery {
+    const KEYS: &'static str = "`state`, `owner`, `before`, `limit`";
+
+    fn put(&mut self, key: &str, text: &str) -> Result<bool, ApiError> {
+        match key {
+            "state" => values(key, text, &mut self.states)?,
+            "owner" => self.owner = Some(value(key, text)?),
+            "before" => self.before = Some(value(key, text)?),
+            "limit" => self.limit = Some(limit(text)?),
+            _ => return Ok(false),
+        }
+        Ok(true)
+    }
+
+    fn pairs(&self) -> Vec<(&'static str, String)> {
+        let mut pairs: Vec<_> = self
+            .states
+            .iter()
+            .map(|state| ("state", state.to_string()))
+            .collect();
+        push(&mut pairs, "owner", self.owner.as_ref());
+        push(&mut pairs, "before", self.before.as_ref());
+        push(&mut pairs, "limit", self.limit.as_ref());
+        pairs
+    }
+}
+
+impl Query for DeliveryQuery {
+    const KEYS: &'static str = "`state`, `plugin`, `job`, `limit`";
+
+    fn put(&mut self, key: &str, text: &str) -> Result<bool, ApiError> {
+        match key {
+            "state" => values(key, text, &mut self.states)?,
+            "plugin" => self.plugin = Some(value(key, text)?),
+            "job" => self.job = Some(value(key, text)?),
+            "limit" => self.limit = Some(limit(text)?),
+            _ => return Ok(false),
+        }
+        Ok(true)
+    }
+
+    fn pairs(&self) -> Vec<(&'static str, String)> {
+        let mut pairs: Vec<_> = self
+            .states
+            .iter()
+            .map(|state| ("state", state.to_string()))
+            .collect();
+        push(&mut pairs, "plugin", self.plugin.as_ref());
+        push(&mut pairs, "job", self.job.as_ref());
+        push(&mut pairs, "limit", self.limit.as_ref());
+        pairs
+    }
+}
+
+impl Query for PageQuery {
+    const KEYS: &'static str = "`offset`, `limit`";
+
+    fn put(&mut self, key: &str, text: &str) -> Result<bool, ApiError> {
+        match key {
+            "offset" => self.offset = value(key, text)?,
+            "limit" => self.limit = Some(u32::try_from(limit(text)?).unwrap_or(u32::MAX)),
+            _ => return Ok(false),
+        }
+        Ok(true)
+    }
+
+    fn pairs(&self) -> Vec<(&'static str, String)> {
+        let mut pairs = vec![("offset", self.offset.to_string())];
+        push(&mut pairs, "limit", self.limit.as_ref());
+        pairs
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::job::{DeliveryState, JobId, JobState};
+
+    #[test]
+    fn a_query_reads_back_as_it_was_written() {
+        let query = JobQuery {
+            states: vec![JobState::Error, JobState::TransientError],
+            owner: Some("uid-1000".parse().unwrap()),
+            before: Some(JobId::fresh()),
+            limit: Some(7),
+        };
+        let text = encode(&query);
+        assert_eq!(parse::<JobQuery>(text.strip_prefix('?')).unwrap(), query);
+        assert_eq!(encode(&JobQuery::default()), "");
+    }
+
+    #[test]
+    fn states_may_be_listed_with_commas() {
+        let query: DeliveryQuery = parse(Some("state=dead,poison&plugin=pager")).unwrap();
+        assert_eq!(query.states, [DeliveryState::Dead, DeliveryState::Poison]);
+    }
+
+    #[test]
+    fn a_misspelt_filter_is_refused_and_says_what_there_is() {
+        let error = parse::<JobQuery>(Some("sate=error")).unwrap_err();
+        assert_eq!(
+            error.problem.message,
+            "there is no query key `sate`; there are `state`, `owner`, `before`, `limit`"
+        );
+        for bad in [
+            "state=%1b%5B31m",
+            "limit=0",
+            "limit=1001",
+            "limit=-1",
+            "before=x",
+            "owner=A",
+        ] {
+            let error = parse::<JobQuery>(Some(bad)).unwrap_err();
+            assert_eq!(error.status.as_u16(), 400);
+            assert!(!error.problem.message.contains('\u{1b}'), "{bad}");
+        }
+    }
+}

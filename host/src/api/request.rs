@@ -1,0 +1,171 @@
+//! What the control API is asked.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::job::{
+    DeliveryId, DeliveryState, JobId, JobKind, JobState, OwnerName, PluginName, Priority, Profile,
+};
+
+/// One job to be accepted: `POST /v1/jobs`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SubmitRequest {
+    /// What it does.
+    pub kind: JobKind,
+    /// A label, at most 256 characters; absent, the name of its first file.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// At most 1,024 characters.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub description: String,
+    /// Opaque text echoed to handlers, at most 64 KiB.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub context: String,
+    /// Free key/values, at most 32.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub labels: BTreeMap<String, String>,
+    /// Its level; absent, `normal`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub priority: Option<Priority>,
+    /// Whose numbers; absent, the host's own choice.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub profile: Option<Profile>,
+    /// Whether a finished job waits to be completed; absent, as the profile says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hold: Option<bool>,
+    /// Its own handler.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub handler: Option<PluginName>,
+    /// Program and arguments run when the handler fails.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notify_command: Vec<String>,
+    /// The first delay between retries; absent, the profile's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retry_delay_ms: Option<u64>,
+    /// The no-progress time-out; absent, the profile's; 0 makes any error fatal.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub no_progress_ms: Option<u64>,
+    /// Files, in order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub files: Vec<FileRequest>,
+    /// Idempotency key, at most 256 bytes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<String>,
+    /// Starts suspended.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub suspended: bool,
+}
+
+/// One file of a job to be accepted.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FileRequest {
+    /// Where it is fetched from.
+    pub remote: String,
+    /// Absolute path it is put at.
+    pub local: String,
+}
+
+/// What a person can tell a job to do: `POST /v1/jobs/{id}/{verb}`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum JobVerb {
+    /// Stop and stay.
+    Suspend,
+    /// Go on, after this many milliseconds.
+    Resume {
+        /// The delay.
+        after_ms: u64,
+    },
+    /// Delete everything of it.
+    Cancel,
+    /// Keep what is whole, drop the rest.
+    Complete,
+}
+
+impl JobVerb {
+    /// The word in the path.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Suspend => "suspend",
+            Self::Resume { .. } => "resume",
+            Self::Cancel => "cancel",
+            Self::Complete => "complete",
+        }
+    }
+}
+
+/// The body of `POST /v1/jobs/{id}/resume`; may be absent.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ResumeRequest {
+    /// How long to wait first.
+    #[serde(default)]
+    pub after_ms: u64,
+}
+
+/// `PATCH /v1/jobs/{id}`
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ChangeRequest {
+    /// The new level.
+    pub priority: Priority,
+}
+
+/// Which deliveries to replay or purge. Must name something: an id, a filter, or `all`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DeliverySelection {
+    /// Only this one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub id: Option<DeliveryId>,
+    /// Only this plugin's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub plugin: Option<PluginName>,
+    /// Only this job's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub job: Option<JobId>,
+    /// Only these states: `dead`, `poison`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub states: Vec<DeliveryState>,
+    /// Every dead or parked one.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub all: bool,
+}
+
+/// `GET /v1/jobs`
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct JobQuery {
+    /// Only these states; empty is all.
+    pub states: Vec<JobState>,
+    /// Only this owner's.
+    pub owner: Option<OwnerName>,
+    /// Only jobs made before this one.
+    pub before: Option<JobId>,
+    /// At most this many, up to 1,000; absent, 100.
+    pub limit: Option<usize>,
+}
+
+/// `GET /v1/deliveries`
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct DeliveryQuery {
+    /// Only these states; empty is all.
+    pub states: Vec<DeliveryState>,
+    /// Only this plugin's.
+    pub plugin: Option<PluginName>,
+    /// Only this job's.
+    pub job: Option<JobId>,
+    /// At most this many, up to 1,000; absent, 100.
+    pub limit: Option<usize>,
+}
+
+/// `GET /v1/jobs/{id}/files`
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PageQuery {
+    /// The first file.
+    pub offset: u32,
+    /// At most this many, up to 1,000; absent, 100.
+    pub limit: Option<u32>,
+}

@@ -1,0 +1,266 @@
+//! The smallest store that keeps jobs and the smallest host that knows nothing.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex};
+
+use async_trait::async_trait;
+use tokio::sync::broadcast;
+
+use super::super::HostHandle;
+use super::super::view::{FailFastView, HostState, HostStatus, PluginView};
+use crate::job::{
+    Code, Command, DeliveryId, FileStatus, Job, JobId, JobState, PluginName, Profile, Progress, Router,
+    Timestamp, apply,
+};
+use crate::store::{
+    Change, Claim, ClaimDeliveries, ClaimJobs, Counts, DeliveryFilter, DeliveryRecord, FileCheckpoint,
+    JobFilter, NewJob, RetentionRule, Run, RunId, SettleResult, Settlement, Store, StoreError, Submitted,
+};
+
+pub(super) struct FakeStore {
+    jobs: Mutex<BTreeMap<JobId, (Job, Vec<FileStatus>)>>,
+    changes: broadcast::Sender<Change>,
+}
+
+impl FakeStore {
+    pub(super) fn new() -> Arc<Self> {
+        Arc::new(Self {
+            jobs: Mutex::default(),
+            changes: broadcast::channel(16).0,
+        })
+    }
+}
+
+fn missing(what: &'static str, id: impl ToString) -> StoreError {
+    StoreError::NotFound {
+        what,
+        id: id.to_string(),
+    }
+}
+
+fn job(new: NewJob) -> (Job, Vec<FileStatus>) {
+    let files: Vec<FileStatus> = new
+        .files
+        .into_iter()
+        .zip(0..)
+        .map(|(file, index)| FileStatus {
+            index,
+            remote: file.remote,
+            local: file.local,
+            temporary: None,
+            bytes_total: None,
+            bytes_transferred: 0,
+            validator: None,
+            last_modified: None,
+            transferred: false,
+            completed: false,
+        })
+        .collect();
+    let job = Job {
+        id: JobId::fresh(),
+        owner: new.owner,
+        kind: new.kind,
+        state: JobState::Queued,
+        intent: None,
+        outcome: None,
+        priority: new.priority,
+        revision: 1,
+        attempt: 0,
+        error_count: 0,
+        retries: 0,
+        no_progress_since: None,
+        due: None,
+        created: Timestamp::default(),
+        modified: Timestamp::default(),
+        transferred: None,
+        progress: Progress {
+            files_total: u32::try_from(files.len()).unwrap(),
+            ..Progress::default()
+        },
+        error: None,
+        spec: new.spec,
+    };
+    (job, files)
+}
+
+#[async_trait]
+impl Store for FakeStore {
+    async fn submit(&self, new: NewJob) -> Result<Submitted, StoreError> {
+        let (job, files) = job(new);
+        self.jobs.lock().unwrap().insert(job.id, (job.clone(), files));
+        Ok(Submitted { job, created: true })
+    }
+
+    async fn submit_many(&self, new: Vec<NewJob>) -> Result<Vec<Submitted>, StoreError> {
+        let mut all = Vec::new();
+        for new in new {
+            all.push(self.submit(new).await?);
+        }
+        Ok(all)
+    }
+
+    async fn command(&self, id: JobId, command: Command) -> Result<Job, StoreError> {
+        let mut jobs = self.jobs.lock().unwrap();
+        let (job, _) = jobs.get_mut(&id).ok_or_else(|| missing("job", id))?;
+        let transition = apply(job, &command)?;
+        transition.carry_out(job);
+        let _ = self.changes.send(Change::Job {
+            id,
+            state: job.state,
+            revision: job.revision,
+            intent: job.intent.is_some(),
+            due: job.due,
+        });
+        Ok(job.clone())
+    }
+
+    async fn job(&self, id: JobId) -> Result<Job, StoreError> {
+        let jobs = self.jobs.lock().unwrap();
+        jobs.get(&id)
+            .map(|(job, _)| job.clone())
+            .ok_or_else(|| missing("job", id))
+    }
+
+    async fn files(&self, id: JobId, offset: u32, limit: u32) -> Result<Vec<FileStatus>, StoreError> {
+        let jobs = self.jobs.lock().unwrap();
+        let (_, files) = jobs.get(&id).ok_or_else(|| missing("job", id))?;
+        let page = files.iter().skip(offset as usize).take(limit as usize);
+        Ok(page.cloned().collect())
+    }
+
+    async fn jobs(&self, filter: JobFilter) -> Result<Vec<Job>, StoreError> {
+        let jobs = self.jobs.lock().unwrap();
+        let all = jobs.values().rev().map(|(job, _)| job);
+        let wanted = all.filter(|job| filter.states.is_empty() || filter.states.contains(&job.state));
+        Ok(wanted.take(filter.limit).cloned().collect())
+    }
+
+    async fn deliveries(&self, _: DeliveryFilter) -> Result<Vec<DeliveryRecord>, StoreError> {
+        Ok(Vec::new())
+    }
+    async fn delivery(&self, id: DeliveryId) -> Result<DeliveryRecord, StoreError> {
+        Err(missing("delivery", id))
+    }
+    async fn replay(&self, _: DeliveryFilter) -> Result<u64, StoreError> {
+        Ok(0)
+    }
+    async fn purge(&self, _: DeliveryFilter) -> Result<u64, StoreError> {
+        Ok(0)
+    }
+    async fn counts(&self) -> Result<Counts, StoreError> {
+        Ok(Counts::default())
+    }
+    async fn waiting(&self) -> Result<BTreeMap<PluginName, u64>, StoreError> {
+        Ok(BTreeMap::from([("pager".parse().unwrap(), 3)]))
+    }
+    fn changes(&self) -> broadcast::Receiver<Change> {
+        self.changes.subscribe()
+    }
+    fn incarnation(&self) -> u64 {
+        1
+    }
+    async fn close(&self) {}
+
+    // What the control API has no business with.
+    async fn claim_jobs(&self, _: ClaimJobs) -> Result<Vec<Run>, StoreError> {
+        unasked()
+    }
+    async fn report(&self, _: RunId, _: Command) -> Result<Job, StoreError> {
+        unasked()
+    }
+    async fn checkpoint(&self, _: RunId, _: FileCheckpoint) -> Result<(), StoreError> {
+        unasked()
+    }
+    async fn intents(&self, _: usize) -> Result<Vec<Job>, StoreError> {
+        unasked()
+    }
+    async fn file_completed(&self, _: JobId, _: u32) -> Result<(), StoreError> {
+        unasked()
+    }
+    async fn tick(&self, _: RetentionRule) -> Result<Option<Timestamp>, StoreError> {
+        unasked()
+    }
+    async fn set_router(
+        &self,
+        _: Arc<dyn Router>,
+        _: BTreeMap<PluginName, Option<String>>,
+    ) -> Result<(), StoreError> {
+        unasked()
+    }
+    async fn claim_deliveries(&self, _: ClaimDeliveries) -> Result<Vec<Claim>, StoreError> {
+        unasked()
+    }
+    async fn next_delivery(
+        &self,
+        _: BTreeSet<PluginName>,
+        _: Timestamp,
+    ) -> Result<Option<Timestamp>, StoreError> {
+        unasked()
+    }
+    async fn settle(&self, _: Settlement) -> Result<SettleResult, StoreError> {
+        unasked()
+    }
+    async fn plugin_state(&self, _: &PluginName, _: &str) -> Result<Option<Vec<u8>>, StoreError> {
+        unasked()
+    }
+    async fn plugin_state_bytes(&self, _: &PluginName) -> Result<u64, StoreError> {
+        unasked()
+    }
+    async fn purge_plugin_state(&self, _: &PluginName) -> Result<u64, StoreError> {
+        unasked()
+    }
+}
+
+pub(super) struct FakeHost;
+
+#[async_trait]
+impl HostHandle for FakeHost {
+    fn plugins(&self) -> Vec<PluginView> {
+        Vec::new()
+    }
+
+    async fn rescan_plugins(&self) {}
+
+    async fn reload_config(&self) -> Result<(), String> {
+        Err("line 3: no".to_owned())
+    }
+
+    fn status(&self) -> HostStatus {
+        HostStatus {
+            version: "0".to_owned(),
+            pid: 1,
+            started: Timestamp::default(),
+            state: HostState::Running,
+            degraded: Vec::new(),
+            config_file: None,
+            config_problem: None,
+            fail_fast: FailFastView {
+                mode: "abort".to_owned(),
+                ignored: false,
+                crash_limit: 2,
+                report_dir: "reports".to_owned(),
+                last_report: None,
+            },
+        }
+    }
+
+    fn check_submit(&self, new: &NewJob) -> Result<(), (Code, String)> {
+        match new.files.iter().find(|file| file.remote.starts_with("gopher:")) {
+            Some(file) => Err((Code::INVALIDARG, format!("`{}` cannot be fetched", file.remote))),
+            None => Ok(()),
+        }
+    }
+
+    async fn purge_plugin(&self, _: &PluginName) -> Result<u64, StoreError> {
+        Ok(0)
+    }
+
+    fn default_profile(&self) -> Profile {
+        Profile::Sexton
+    }
+}
+
+/// Verbs that no route under test uses.
+fn unasked() -> ! {
+    panic!("no route asks the store for this")
+}

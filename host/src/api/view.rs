@@ -1,0 +1,286 @@
+//! What the control API says: one set of types for server, client and `--json`.
+//!
+//! Field names are those of the records in `wit/types.wit`, in snake_case.
+
+mod host;
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+pub use crate::job::{
+    Code, DeliveryId, DeliveryState, ErrorContext, EventKind, FailureRecord, Family, Intent, Interface,
+    JobId, JobKind, JobState, Leg, Outcome, OwnerName, PluginName, Priority, Profile, Role, Timestamp,
+};
+use crate::job::{ErrorInfo, FileRef, FileStatus, Job};
+pub use crate::store::{Counts, DeliveryRecord};
+pub use host::{
+    FailFastView, HostState, HostStatus, PluginView, PluginsView, StatusView, SubscriptionView, WaitingView,
+};
+
+/// A job as it stands.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct JobView {
+    /// Its identity.
+    pub id: JobId,
+    /// Its label.
+    pub name: String,
+    /// What its submitter says of it.
+    pub description: String,
+    /// Whose it is.
+    pub owner: OwnerName,
+    /// What it does.
+    pub kind: JobKind,
+    /// Where it stands.
+    pub state: JobState,
+    /// File work that is under way.
+    pub intent: Option<Intent>,
+    /// How it ended, once final.
+    pub outcome: Option<Outcome>,
+    /// Scheduling level.
+    pub priority: Priority,
+    /// Raised by every change of state, property or intent.
+    pub revision: u64,
+    /// How often a runner took it.
+    pub attempt: u32,
+    /// Errors so far.
+    pub error_count: u32,
+    /// Sum of the sizes; `None` while any is unknown.
+    pub bytes_total: Option<u64>,
+    /// Durable bytes.
+    pub bytes_transferred: u64,
+    /// How many files it has.
+    pub files_total: u32,
+    /// How many are wholly fetched or sent.
+    pub files_transferred: u32,
+    /// When it was submitted.
+    pub created: Timestamp,
+    /// Last change of state, property or progress.
+    pub modified: Timestamp,
+    /// When it last reached `transferred`.
+    pub transferred: Option<Timestamp>,
+    /// When the state moves on by itself.
+    pub due: Option<Timestamp>,
+    /// Whose numbers it follows.
+    pub profile: Profile,
+    /// Once finished it waits to be completed by hand or handler.
+    pub hold: bool,
+    /// Its own handler.
+    pub handler: Option<PluginName>,
+    /// Free key/values.
+    pub labels: BTreeMap<String, String>,
+    /// Opaque text echoed to handlers.
+    pub context: String,
+    /// Program and arguments run when the handler fails.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notify_command: Vec<String>,
+    /// The error object, while it lives.
+    pub error: Option<ErrorView>,
+    /// Its first files; only where one job is shown.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub files: Option<Vec<FileView>>,
+}
+
+impl From<&Job> for JobView {
+    fn from(job: &Job) -> Self {
+        let spec = &job.spec;
+        Self {
+            id: job.id,
+            name: spec.name.clone(),
+            description: spec.description.clone(),
+            owner: job.owner.clone(),
+            kind: job.kind,
+            state: job.state,
+            intent: job.intent,
+            outcome: job.outcome,
+            priority: job.priority,
+            revision: job.revision,
+            attempt: job.attempt,
+            error_count: job.error_count,
+            bytes_total: job.progress.bytes_total,
+            bytes_transferred: job.progress.bytes_transferred,
+            files_total: job.progress.files_total,
+            files_transferred: job.progress.files_transferred,
+            created: job.created,
+            modified: job.modified,
+            transferred: job.transferred,
+            due: job.due,
+            profile: spec.profile,
+            hold: spec.hold,
+            handler: spec.handler.clone(),
+            labels: spec.labels.clone(),
+            context: spec.context.clone(),
+            notify_command: spec.notify_command.clone(),
+            error: job.error.as_ref().map(ErrorView::from),
+            files: None,
+        }
+    }
+}
+
+/// The error object (B-77…B-81).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ErrorView {
+    /// `0x` and eight digits.
+    pub code: Code,
+    /// `BG_E_…`, `HTTP_403`, `SX_E_…`; empty when the code has no name.
+    pub name: String,
+    /// Where in the work it arose.
+    pub context: ErrorContext,
+    /// A sentence about this very error.
+    pub description: String,
+    /// The documented sentence for the context.
+    pub context_description: String,
+    /// The file being worked on.
+    pub file: Option<ErrorFileView>,
+    /// `http`, `https`, `file`.
+    pub protocol: Option<String>,
+    /// Which direction.
+    pub leg: Option<Leg>,
+    /// The run of the job in which it happened.
+    pub attempt: u32,
+    /// When.
+    pub at: Timestamp,
+}
+
+impl From<&ErrorInfo> for ErrorView {
+    fn from(error: &ErrorInfo) -> Self {
+        Self {
+            code: error.code,
+            name: error.code.name().unwrap_or_default(),
+            context: error.context,
+            description: error.description.clone(),
+            context_description: error.context.describe().to_owned(),
+            file: error.file.as_ref().map(ErrorFileView::from),
+            protocol: error.protocol.clone(),
+            leg: error.leg,
+            attempt: error.attempt,
+            at: error.at,
+        }
+    }
+}
+
+/// The file an error is tied to.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ErrorFileView {
+    /// Position in the job, from 0.
+    pub index: u32,
+    /// The remote name, without password.
+    pub remote: String,
+    /// The local path.
+    pub local: String,
+}
+
+impl From<&FileRef> for ErrorFileView {
+    fn from(file: &FileRef) -> Self {
+        Self {
+            index: file.index,
+            remote: without_password(&file.remote),
+            local: file.local.clone(),
+        }
+    }
+}
+
+/// One file of a transfer.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FileView {
+    /// Position in the job, from 0.
+    pub index: u32,
+    /// The remote name, without password.
+    pub remote: String,
+    /// Where it is put.
+    pub local: String,
+    /// The temporary file, once there is one.
+    pub temporary: Option<String>,
+    /// Size, where it is known.
+    pub bytes_total: Option<u64>,
+    /// Durable bytes.
+    pub bytes_transferred: u64,
+    /// All bytes are here, not yet renamed.
+    pub transferred: bool,
+    /// At its destination.
+    pub completed: bool,
+}
+
+impl From<&FileStatus> for FileView {
+    fn from(file: &FileStatus) -> Self {
+        Self {
+            index: file.index,
+            remote: without_password(&file.remote),
+            local: file.local.clone(),
+            temporary: file.temporary.clone(),
+            bytes_total: file.bytes_total,
+            bytes_transferred: file.bytes_transferred,
+            transferred: file.transferred,
+            completed: file.completed,
+        }
+    }
+}
+
+/// A password in a URL is for the server it goes to, not for listings and logs.
+fn without_password(remote: &str) -> String {
+    match url::Url::parse(remote) {
+        Ok(mut url) if url.password().is_some() => match url.set_password(Some("***")) {
+            Ok(()) => url.into(),
+            Err(()) => remote.to_owned(),
+        },
+        _ => remote.to_owned(),
+    }
+}
+
+/// The answer to a submission.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct SubmittedView {
+    /// The job.
+    pub job: JobView,
+    /// False when its key had been used before: this is the first job.
+    pub new: bool,
+}
+
+/// A list of jobs, newest first.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct JobsView {
+    /// The jobs.
+    pub jobs: Vec<JobView>,
+}
+
+/// Files of one job in order.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct FilesView {
+    /// The files.
+    pub files: Vec<FileView>,
+}
+
+/// Deliveries, newest first.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct DeliveriesView {
+    /// The deliveries.
+    pub deliveries: Vec<DeliveryRecord>,
+}
+
+/// How many things a request changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CountView {
+    /// How many.
+    pub count: u64,
+}
+
+/// Every answer that is not a success.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ErrorBody {
+    /// What is wrong.
+    pub error: Problem,
+}
+
+/// Why a request was not carried out.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Problem {
+    /// `0x` and eight digits.
+    pub code: Code,
+    /// The code's name; empty when it has none.
+    pub name: String,
+    /// What failed and why.
+    pub message: String,
+    /// What to do next; empty when there is nothing to say.
+    #[serde(default)]
+    pub hint: String,
+}

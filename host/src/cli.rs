@@ -1,0 +1,73 @@
+//! The cli room: arguments, output and exit codes; a client of the control API.
+//!
+//! `main` parses [`Args`] with [`parse`] and hands each [`Task`] on: [`Task::Client`] to
+//! [`run_client`], [`Task::Local`] to `app`, which needs no host for it.
+
+mod args;
+mod delivery;
+mod error;
+mod exit;
+mod follow;
+mod job;
+mod jobview;
+mod output;
+mod plugin;
+mod status;
+mod submit;
+mod table;
+mod task;
+#[cfg(test)]
+mod tests;
+mod text;
+mod value;
+
+use std::path::Path;
+
+use crate::api::client::Client;
+
+pub use args::{
+    Args, Command, ConfigCommand, DbCommand, DeliveryChoice, DeliveryCommand, DeliveryFilters, DownloadArgs,
+    Global, JobCommand, PluginAddArgs, PluginCommand, PluginRemoveArgs, SubmitCommand, SubmitOptions,
+    completions, parse,
+};
+pub use error::{CliError, Complaint, report};
+pub use exit::ExitStatus;
+pub use output::Output;
+pub use table::{Cell, Table, Tone};
+pub use task::{ClientCommand, Local, Task};
+pub use text::clean;
+
+/// Carries out a client command against the host at `socket`, and returns how to exit. What went
+/// wrong has been said.
+///
+/// Runs its own small runtime: call it from plain code, not from within one.
+pub fn run_client(command: ClientCommand, global: &Global, socket: &Path) -> ExitStatus {
+    let (mut stdout, mut stderr) = (std::io::stdout().lock(), std::io::stderr());
+    let mut output = Output::new(&mut stdout, &mut stderr, global.json);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let result = match runtime {
+        Ok(runtime) => runtime.block_on(dispatch(command, &Client::new(socket), &mut output)),
+        Err(error) => Err(CliError::Output(error)),
+    };
+    output.finish(result)
+}
+
+/// Carries out a client command.
+///
+/// # Errors
+/// What stops it; [`report`] says it and [`CliError::exit`] is the exit code.
+pub async fn dispatch(
+    command: ClientCommand,
+    client: &Client,
+    output: &mut Output<'_>,
+) -> Result<ExitStatus, CliError> {
+    match command {
+        ClientCommand::Submit(command) => submit::run(command, client, output).await,
+        ClientCommand::Job(command) => job::run(command, client, output).await,
+        ClientCommand::Delivery(command) => delivery::run(command, client, output).await,
+        ClientCommand::PluginList => plugin::list(client, output).await,
+        ClientCommand::PluginReload => plugin::reload(client, output).await,
+        ClientCommand::Status => status::show(client, output).await,
+        ClientCommand::Reload => status::reload(client, output).await,
+    }
+}

@@ -1,0 +1,385 @@
+//! The command line.
+
+use std::io::Write;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args as ClapArgs, CommandFactory, Parser, Subcommand};
+use clap_complete::Shell;
+
+use super::exit::ExitStatus;
+use super::value::{delivery_id, duration, job_id, label, profile_parser, words};
+use crate::api::view::{DeliveryId, DeliveryState, JobId, JobState, PluginName, Priority, Profile};
+
+/// Runs unattended background work and calls your handler when it ends or goes wrong.
+#[derive(Debug, Parser)]
+#[command(
+    name = "sexton",
+    version,
+    propagate_version = true,
+    disable_help_subcommand = true
+)]
+#[command(
+    after_help = "Exit codes: 0 done · 1 the job or check failed · 2 usage · 3 configuration · \
+    4 no host at the socket · 5 unknown id, illegal state, no error object · 6 denied · \
+    7 store unusable, locked or newer · 8 refused for now, try later · 70 FailFast in `exit` mode"
+)]
+pub struct Args {
+    /// Options of every command.
+    #[command(flatten)]
+    pub global: Global,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// Options of every command.
+#[derive(Clone, Debug, Default, PartialEq, Eq, ClapArgs)]
+pub struct Global {
+    /// The host's control socket [default: as the configuration file says]
+    #[arg(
+        long,
+        global = true,
+        env = "SEXTON_SOCKET",
+        value_name = "PATH",
+        help_heading = "Global options"
+    )]
+    pub socket: Option<PathBuf>,
+    /// The configuration file [default: ./sexton.toml, then the user's, then /etc/sexton's]
+    #[arg(
+        long,
+        global = true,
+        env = "SEXTON_CONFIG",
+        value_name = "FILE",
+        help_heading = "Global options"
+    )]
+    pub config: Option<PathBuf>,
+    /// Write JSON: one object, or one per line for lists
+    #[arg(long, global = true, help_heading = "Global options")]
+    pub json: bool,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run the host in the foreground
+    Run {
+        /// Keep failed deliveries as dead letters where FailFast would end the process
+        #[arg(long)]
+        ignore_handler_failures: bool,
+    },
+    /// Make a directory with a configuration file, a plugin folder and a state directory
+    Init {
+        /// Where [default: the current directory]
+        dir: Option<PathBuf>,
+    },
+    /// Check or show the configuration
+    #[command(subcommand)]
+    Config(ConfigCommand),
+    /// Watch a handler mend a failing download, on this machine alone
+    Demo {
+        /// Keep the host running at the end
+        #[arg(long)]
+        stay: bool,
+    },
+    /// Submit a job and print its id
+    #[command(subcommand)]
+    Submit(SubmitCommand),
+    /// List, follow and direct jobs
+    #[command(subcommand)]
+    Job(JobCommand),
+    /// List, add and remove plugins
+    #[command(subcommand)]
+    Plugin(PluginCommand),
+    /// List deliveries to handlers; replay or purge dead ones
+    #[command(subcommand)]
+    Delivery(DeliveryCommand),
+    /// Show how the host is
+    Status,
+    /// Have the host read its configuration again
+    Reload,
+    /// Check the store
+    #[command(subcommand)]
+    Db(DbCommand),
+    /// Write a completion script for a shell to stdout
+    Completions {
+        /// The shell
+        shell: Shell,
+    },
+    /// Compile a component for this machine (run by the host in a child process)
+    #[command(hide = true)]
+    CompileComponent {
+        /// The component
+        input: PathBuf,
+        /// Where the compiled code is put
+        output: PathBuf,
+    },
+}
+
+/// `config …`
+#[derive(Clone, Debug, PartialEq, Eq, Subcommand)]
+pub enum ConfigCommand {
+    /// Say what is wrong with the configuration file, with line and column
+    Check {
+        /// The file [default: as `--config`]
+        file: Option<PathBuf>,
+    },
+    /// Print the configuration in force, defaults included
+    Show {
+        /// The file [default: as `--config`]
+        file: Option<PathBuf>,
+    },
+    /// Print the JSON schema of the configuration file
+    Schema,
+}
+
+/// `db …`
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Subcommand)]
+pub enum DbCommand {
+    /// Check the whole store; no host may be running
+    Check,
+}
+
+/// `submit …`
+#[derive(Clone, Debug, PartialEq, Subcommand)]
+pub enum SubmitCommand {
+    /// Fetch a file
+    Download(Box<DownloadArgs>),
+}
+
+/// `submit download …`
+#[derive(Clone, Debug, PartialEq, ClapArgs)]
+pub struct DownloadArgs {
+    /// Where it is fetched from
+    pub url: String,
+    /// A file, or a directory to put it in [default: the URL's file name, here]
+    pub dest: Option<PathBuf>,
+    /// Options of every submission.
+    #[command(flatten)]
+    pub options: SubmitOptions,
+}
+
+/// Options of every submission.
+#[derive(Clone, Debug, Default, PartialEq, ClapArgs)]
+pub struct SubmitOptions {
+    /// A label, not a key; duplicates are allowed [default: the file's name]
+    #[arg(long)]
+    pub name: Option<String>,
+    /// A description
+    #[arg(long, value_name = "TEXT")]
+    pub description: Option<String>,
+    /// Scheduling level
+    #[arg(long, value_parser = words(Priority::ALL, Priority::as_str))]
+    pub priority: Option<Priority>,
+    /// Wait to be completed with `job complete` once everything is transferred
+    #[arg(long)]
+    pub hold: bool,
+    /// The job's own handler: it decides before any subscription
+    #[arg(long, value_name = "PLUGIN")]
+    pub handler: Option<PluginName>,
+    /// Submit once: a key used before returns the first job
+    #[arg(long)]
+    pub key: Option<String>,
+    /// Text that handlers get with every call
+    #[arg(long, value_name = "TEXT")]
+    pub context: Option<String>,
+    /// A label for handlers; may be repeated
+    #[arg(long = "label", value_name = "KEY=VALUE", value_parser = label)]
+    pub labels: Vec<(String, String)>,
+    /// Whose numbers the job follows [default: as the host is configured]
+    #[arg(long, value_parser = profile_parser())]
+    pub profile: Option<Profile>,
+    /// Do not start until `job resume`
+    #[arg(long, conflicts_with = "wait")]
+    pub suspended: bool,
+    /// First delay between retries, such as `30s` [default: the profile's]
+    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    pub retry_delay: Option<Duration>,
+    /// Give up after this long without progress; `0s` makes any error fatal [default: the profile's]
+    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    pub no_progress: Option<Duration>,
+    /// Run this when the handler fails: the program and all arguments that follow, up to `;`
+    #[arg(long, value_name = "PROGRAM", num_args = 1.., allow_hyphen_values = true, value_terminator = ";")]
+    pub notify_command: Vec<String>,
+    /// Follow the job to its end; exit 1 if it failed
+    #[arg(long)]
+    pub wait: bool,
+}
+
+/// `job …`
+#[derive(Clone, Debug, PartialEq, Eq, Subcommand)]
+pub enum JobCommand {
+    /// List jobs, newest first
+    List {
+        /// Only jobs in this state; may be repeated
+        #[arg(long = "state", value_name = "STATE", value_parser = words(JobState::ALL, JobState::as_str))]
+        states: Vec<JobState>,
+        /// At most this many
+        #[arg(long, default_value_t = 100)]
+        limit: usize,
+    },
+    /// Show a job and its files
+    Show {
+        /// The job
+        #[arg(value_parser = job_id)]
+        id: JobId,
+    },
+    /// Show a job's error object
+    Error {
+        /// The job
+        #[arg(value_parser = job_id)]
+        id: JobId,
+    },
+    /// Follow a job to its end; exit 1 if it failed
+    Watch {
+        /// The job
+        #[arg(value_parser = job_id)]
+        id: JobId,
+    },
+    /// Stop jobs until they are resumed
+    Suspend {
+        /// The jobs
+        #[arg(required = true, value_parser = job_id)]
+        ids: Vec<JobId>,
+    },
+    /// Let jobs go on: suspended ones, and those in error
+    Resume {
+        /// The jobs
+        #[arg(required = true, value_parser = job_id)]
+        ids: Vec<JobId>,
+        /// Wait this long first
+        #[arg(long, value_name = "DURATION", value_parser = duration)]
+        after: Option<Duration>,
+    },
+    /// End jobs and delete what they fetched
+    Cancel {
+        /// The jobs
+        #[arg(required = true, value_parser = job_id)]
+        ids: Vec<JobId>,
+    },
+    /// End jobs and keep the files that are whole
+    Complete {
+        /// The jobs
+        #[arg(required = true, value_parser = job_id)]
+        ids: Vec<JobId>,
+    },
+    /// Change a job
+    Set {
+        /// The job
+        #[arg(value_parser = job_id)]
+        id: JobId,
+        /// Scheduling level
+        #[arg(long, value_parser = words(Priority::ALL, Priority::as_str))]
+        priority: Priority,
+    },
+}
+
+/// `plugin …`
+#[derive(Clone, Debug, PartialEq, Eq, Subcommand)]
+pub enum PluginCommand {
+    /// List the plugins of the host
+    List,
+    /// Put a plugin that ships with sexton, or a component file, into the plugin folder
+    Add(PluginAddArgs),
+    /// Take a plugin out of the plugin folder
+    Remove(PluginRemoveArgs),
+    /// Have the host look at the plugin folder now
+    Reload,
+}
+
+/// `plugin add …`
+#[derive(Clone, Debug, PartialEq, Eq, ClapArgs)]
+pub struct PluginAddArgs {
+    /// The name of a shipped plugin, or a path to a component
+    pub name: String,
+}
+
+/// `plugin remove …`
+#[derive(Clone, Debug, PartialEq, Eq, ClapArgs)]
+pub struct PluginRemoveArgs {
+    /// The plugin
+    pub name: PluginName,
+    /// Forget its durable state too
+    #[arg(long)]
+    pub purge: bool,
+}
+
+/// `delivery …`
+#[derive(Clone, Debug, PartialEq, Eq, Subcommand)]
+pub enum DeliveryCommand {
+    /// List deliveries, newest first
+    List {
+        /// Which.
+        #[command(flatten)]
+        filters: DeliveryFilters,
+        /// At most this many, up to 1,000
+        #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u16).range(1..=1000))]
+        limit: u16,
+    },
+    /// Show a delivery with its failed attempts
+    Show {
+        /// The delivery
+        #[arg(value_parser = delivery_id)]
+        id: DeliveryId,
+    },
+    /// Make dead or parked deliveries due again
+    Replay(DeliveryChoice),
+    /// Drop dead or parked deliveries for good
+    Purge(DeliveryChoice),
+}
+
+/// Which deliveries.
+#[derive(Clone, Debug, Default, PartialEq, Eq, ClapArgs)]
+pub struct DeliveryFilters {
+    /// Only those to this plugin
+    #[arg(long)]
+    pub plugin: Option<PluginName>,
+    /// Only those about this job
+    #[arg(long, value_name = "ID", value_parser = job_id)]
+    pub job: Option<JobId>,
+    /// Only those in this state; may be repeated
+    #[arg(long = "state", value_name = "STATE", value_parser = words(DeliveryState::ALL, DeliveryState::as_str))]
+    pub states: Vec<DeliveryState>,
+}
+
+/// Which deliveries to change: ids, a filter, or all.
+#[derive(Clone, Debug, Default, PartialEq, Eq, ClapArgs)]
+pub struct DeliveryChoice {
+    /// The deliveries
+    #[arg(value_parser = delivery_id, conflicts_with_all = ["plugin", "job", "states", "all"])]
+    pub ids: Vec<DeliveryId>,
+    /// Or a filter.
+    #[command(flatten)]
+    pub filters: DeliveryFilters,
+    /// All that are dead or parked
+    #[arg(long, conflicts_with_all = ["plugin", "job", "states"])]
+    pub all: bool,
+}
+
+/// The command line of this process.
+///
+/// # Errors
+/// How to exit when there is nothing to run: [`ExitStatus::Done`] after `--help` and `--version`,
+/// [`ExitStatus::Usage`] after a mistake. It has been said.
+pub fn parse() -> Result<Args, ExitStatus> {
+    Args::try_parse().map_err(|error| {
+        // Nowhere to say it: the exit code still tells.
+        let _ = error.print();
+        if error.use_stderr() {
+            ExitStatus::Usage
+        } else {
+            ExitStatus::Done
+        }
+    })
+}
+
+/// Writes the completion script of `shell`.
+///
+/// # Errors
+/// When `out` cannot be written.
+pub fn completions(shell: Shell, out: &mut dyn Write) -> std::io::Result<()> {
+    // The generator takes no for an error; a buffer never says no.
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut Args::command(), "sexton", &mut script);
+    out.write_all(&script)
+}

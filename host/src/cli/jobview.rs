@@ -1,0 +1,159 @@
+//! Jobs, errors and files as people read them.
+
+use super::CliError;
+use super::output::Output;
+use super::table::{Cell, Table, Tone};
+use super::text::{bytes_of, profile, relative, time};
+use crate::api::view::{ErrorView, FileView, Intent, JobKind, JobState, JobView, Outcome, Timestamp};
+
+/// The state in one word or two. For `batch` and `query` nothing is transferred, it runs.
+pub(super) fn state_text(job: &JobView) -> String {
+    let transfer = !matches!(job.kind, JobKind::Batch | JobKind::Query);
+    let word = match job.state {
+        _ if transfer => job.state.as_str(),
+        JobState::Connecting | JobState::Transferring => "running",
+        JobState::Transferred | JobState::Acknowledged => "finished",
+        other => other.as_str(),
+    };
+    match (job.intent, job.outcome) {
+        (Some(Intent::Complete), _) => format!("{word}, completing"),
+        (Some(Intent::Cancel), _) => format!("{word}, cancelling"),
+        (None, Some(outcome @ (Outcome::Partial | Outcome::Failed))) => format!("{word}, {outcome}"),
+        (None, _) => word.to_owned(),
+    }
+}
+
+/// The colour beside it.
+pub(super) const fn state_tone(job: &JobView) -> Tone {
+    match (job.state, job.outcome) {
+        (JobState::Acknowledged, Some(Outcome::Failed)) | (JobState::Error, _) => Tone::Bad,
+        (JobState::Acknowledged, Some(Outcome::Partial)) | (JobState::TransientError, _) => Tone::Warn,
+        (JobState::Acknowledged | JobState::Transferred, _) => Tone::Good,
+        (JobState::Connecting | JobState::Transferring, _) => Tone::Active,
+        (JobState::Suspended | JobState::Cancelled, _) => Tone::Dim,
+        (JobState::Queued, _) => Tone::Plain,
+    }
+}
+
+/// The jobs as a table.
+pub(super) fn table(jobs: &[JobView], now: Timestamp) -> Table {
+    let mut table = Table::new(&["ID", "KIND", "STATE", "PROGRESS", "CREATED", "NAME"]);
+    for job in jobs {
+        table.row(vec![
+            Cell::new(job.id.to_string()),
+            Cell::new(job.kind.as_str()),
+            Cell::new(state_text(job)).tone(state_tone(job)),
+            Cell::new(bytes_of(job.bytes_transferred, job.bytes_total)),
+            Cell::new(relative(job.created, now)).tone(Tone::Dim),
+            Cell::new(&job.name),
+        ]);
+    }
+    table
+}
+
+/// One job in full.
+pub(super) fn show(job: &JobView, output: &mut Output<'_>) -> Result<(), CliError> {
+    let now = output.now();
+    let mut fields = vec![
+        ("id", job.id.to_string()),
+        ("name", job.name.clone()),
+        ("kind", job.kind.to_string()),
+        ("state", state_text(job)),
+    ];
+    if let Some(due) = job.due {
+        fields.push(("moves on", time(due, now)));
+    }
+    fields.extend([
+        ("progress", bytes_of(job.bytes_transferred, job.bytes_total)),
+        (
+            "files",
+            format!("{} of {}", job.files_transferred, job.files_total),
+        ),
+        ("owner", job.owner.to_string()),
+        ("priority", job.priority.to_string()),
+        ("profile", profile(job.profile).to_owned()),
+        ("attempt", job.attempt.to_string()),
+        ("errors", job.error_count.to_string()),
+        ("created", time(job.created, now)),
+        ("modified", time(job.modified, now)),
+    ]);
+    if job.hold {
+        fields.push(("hold", "yes: `sexton job complete` completes it".to_owned()));
+    }
+    if let Some(handler) = &job.handler {
+        fields.push(("handler", handler.to_string()));
+    }
+    if !job.notify_command.is_empty() {
+        fields.push(("on failure runs", format!("{:?}", job.notify_command)));
+    }
+    for (label, text) in [("description", &job.description), ("context", &job.context)] {
+        if !text.is_empty() {
+            fields.push((label, text.clone()));
+        }
+    }
+    for (key, value) in &job.labels {
+        fields.push(("label", format!("{key}={value}")));
+    }
+    output.fields(&fields)?;
+    if let Some(error) = &job.error {
+        output.line("")?;
+        output.line(output.paint(Tone::Bad, "error"))?;
+        show_error(error, output)?;
+    }
+    match job.files.as_deref() {
+        Some(files) if !files.is_empty() => show_files(files, job.files_total, output),
+        _ => Ok(()),
+    }
+}
+
+/// The error object.
+pub(super) fn show_error(error: &ErrorView, output: &mut Output<'_>) -> Result<(), CliError> {
+    let now = output.now();
+    let mut fields = vec![
+        ("code", format!("0x{:08X} {}", error.code.0, error.name)),
+        ("description", error.description.clone()),
+        (
+            "context",
+            format!("{}: {}", error.context, error.context_description),
+        ),
+    ];
+    if let Some(file) = &error.file {
+        fields.push(("remote", file.remote.clone()));
+        fields.push(("local", file.local.clone()));
+    }
+    if let Some(protocol) = &error.protocol {
+        fields.push(("protocol", protocol.clone()));
+    }
+    if let Some(leg) = error.leg {
+        fields.push(("leg", leg.to_string()));
+    }
+    fields.push(("attempt", error.attempt.to_string()));
+    fields.push(("at", time(error.at, now)));
+    output.fields(&fields)
+}
+
+fn show_files(files: &[FileView], total: u32, output: &mut Output<'_>) -> Result<(), CliError> {
+    output.line("")?;
+    let mut table = Table::new(&["FILE", "STATE", "PROGRESS", "REMOTE → LOCAL"]);
+    for file in files {
+        let state = match (file.completed, file.transferred) {
+            (true, _) => "completed",
+            (false, true) => "transferred",
+            (false, false) => "-",
+        };
+        table.row(vec![
+            Cell::new(file.index.to_string()),
+            Cell::new(state),
+            Cell::new(bytes_of(file.bytes_transferred, file.bytes_total)),
+            Cell::new(format!("{} → {}", file.remote, file.local)),
+        ]);
+    }
+    output.table(&table)?;
+    let left = usize::try_from(total)
+        .unwrap_or(usize::MAX)
+        .saturating_sub(files.len());
+    if left > 0 {
+        output.note(format!("and {left} more files"));
+    }
+    Ok(())
+}

@@ -9,4 +9,5 @@ pub mod engine;
 pub mod fail_fast;
 pub mod job;
 pub mod plugin;
+pub mod shipped;
 pub mod store;

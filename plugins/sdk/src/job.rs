@@ -1,0 +1,65 @@
+//! Decisions about the job of this call.
+//!
+//! Each is checked at once against the job as this call's earlier requests would leave it,
+//! buffered, and committed together with the call's `Ok(())`. Only the decider's requests are
+//! applied: see [`CallInfo::decides`](crate::CallInfo::decides).
+
+use std::time::Duration;
+
+use crate::failure::millis;
+use crate::host::job_control;
+use crate::{JobState, Priority, Refusal};
+
+/// Deletes everything of the job.
+///
+/// # Errors
+/// When the job's state does not allow it, or this handler does not decide.
+pub fn cancel() -> Result<(), Refusal> {
+    job_control::cancel()
+}
+
+/// Keeps the files that are whole and drops the rest.
+///
+/// # Errors
+/// As [`cancel`].
+pub fn complete() -> Result<(), Refusal> {
+    job_control::complete()
+}
+
+/// Tries again at once.
+///
+/// # Errors
+/// As [`cancel`].
+pub fn resume() -> Result<(), Refusal> {
+    job_control::resume(None)
+}
+
+/// Tries again after a while; longer delays are cut to the 49 days that the interface can hold.
+///
+/// # Errors
+/// As [`cancel`].
+pub fn resume_after(delay: Duration) -> Result<(), Refusal> {
+    job_control::resume(Some(millis(delay)))
+}
+
+/// Stops the job; it stays until someone resumes it.
+///
+/// # Errors
+/// As [`cancel`].
+pub fn suspend() -> Result<(), Refusal> {
+    job_control::suspend()
+}
+
+/// Changes the scheduling level.
+///
+/// # Errors
+/// As [`cancel`].
+pub fn set_priority(level: Priority) -> Result<(), Refusal> {
+    job_control::set_priority(level)
+}
+
+/// The state in which this call's own requests would leave the job.
+#[must_use]
+pub fn current_state() -> JobState {
+    job_control::current_state()
+}

@@ -1,3 +1,7 @@
-//! The `sexton` program.
+//! The `sexton` program; everything is in the library, so that tests can run it too.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    sexton::app::main()
+}

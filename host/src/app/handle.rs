@@ -1,0 +1,378 @@
+//! The running host as its control API and its watchers see it: plugins, status, reload, routing.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+use crate::api::HostHandle;
+use crate::api::view::{FailFastView, HostState, HostStatus, PluginView};
+use crate::clock::Clock;
+use crate::config::{Config, FailFastMode, Overrides};
+use crate::dispatch::{ConfigRouter, Policies};
+use crate::engine::transfer;
+use crate::job::{Code, JobKind, PluginName, Profile, Timestamp};
+use crate::plugin::{PluginInfo, PluginRoom};
+use crate::store::{NewJob, RetentionRule, Store, StoreError};
+
+use super::{environment, listing, telemetry};
+
+/// Wait before a routing that the store would not take is handed over again.
+const ROUTE_AGAIN: Duration = Duration::from_secs(1);
+
+/// What a [`HostShared`] is made of.
+pub(super) struct HostParts {
+    pub(super) config: Config,
+    pub(super) store: Arc<dyn Store>,
+    pub(super) room: PluginRoom,
+    pub(super) policies: Arc<RwLock<Policies>>,
+    pub(super) retention: watch::Sender<RetentionRule>,
+    pub(super) ignore_handler_failures: bool,
+    pub(super) clock: Clock,
+}
+
+/// Shared by the control API, the plugin watcher and the configuration watcher.
+pub(super) struct HostShared {
+    parts: HostParts,
+    started: Timestamp,
+    live: Mutex<Live>,
+    draining: AtomicBool,
+    /// Routing is replaced by one at a time, so that an older snapshot never overtakes a newer one.
+    routing: tokio::sync::Mutex<()>,
+    /// The routing of a reload failed; whoever follows the plugins tries again.
+    reroute: tokio::sync::Notify,
+    /// One reload at a time, so that an older file is never applied last.
+    reloading: tokio::sync::Mutex<()>,
+}
+
+/// What a reload changes.
+struct Live {
+    config: Arc<Config>,
+    problem: Option<String>,
+}
+
+/// How long ended things are kept.
+pub(super) fn retention(config: &Config) -> RetentionRule {
+    RetentionRule {
+        finished: config.retention.finished,
+        failed: config.retention.failed,
+        dead: config.retention.dead,
+    }
+}
+
+impl HostShared {
+    pub(super) fn new(parts: HostParts) -> Self {
+        let live = Live {
+            config: Arc::new(parts.config.clone()),
+            problem: None,
+        };
+        Self {
+            started: parts.clock.now(),
+            live: Mutex::new(live),
+            draining: AtomicBool::new(false),
+            routing: tokio::sync::Mutex::new(()),
+            reroute: tokio::sync::Notify::new(),
+            reloading: tokio::sync::Mutex::new(()),
+            parts,
+        }
+    }
+
+    pub(super) fn room(&self) -> &PluginRoom {
+        &self.parts.room
+    }
+
+    /// The configuration in force.
+    pub(super) fn config(&self) -> Arc<Config> {
+        Arc::clone(&self.live.lock().unwrap_or_else(PoisonError::into_inner).config)
+    }
+
+    pub(super) fn set_draining(&self) {
+        self.draining.store(true, Ordering::SeqCst);
+        // A supervisor that is not there need not hear it.
+        let _ = sd_notify::notify(&[sd_notify::NotifyState::Stopping]);
+    }
+
+    /// The ready line on stderr, and `READY=1` for systemd.
+    pub(super) fn say_ready(&self) {
+        use std::io::Write;
+        let config = self.config();
+        let serving = self.parts.room.exports().len();
+        let source = config
+            .source
+            .as_ref()
+            .map_or("defaults".to_owned(), |path| path.display().to_string());
+        // The line is for people and scripts; the log may be filtered.
+        let _ = writeln!(
+            std::io::stderr(),
+            "sexton {} ready: control {}, state {}, {serving} plugins, configuration {source}",
+            env!("CARGO_PKG_VERSION"),
+            config.host.control.display(),
+            config.host.state_dir.display(),
+        );
+        let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
+    }
+
+    /// Hands the store a new snapshot of subscriptions and exports. Waiting deliveries that were last
+    /// tried with another component, and all of plugins whose configuration `changed`, become due now.
+    pub(super) async fn route(&self, changed: BTreeSet<PluginName>) -> Result<(), StoreError> {
+        let _one = self.routing.lock().await;
+        let exports = self.parts.room.exports();
+        let mut renewed: BTreeMap<PluginName, Option<String>> = exports
+            .iter()
+            .map(|(plugin, export)| (plugin.clone(), Some(export.digest.clone())))
+            .collect();
+        renewed.extend(changed.into_iter().map(|plugin| (plugin, None)));
+        let config = self.config();
+        let functions = exports
+            .iter()
+            .map(|(plugin, export)| (plugin.clone(), export.functions.clone()));
+        let router = ConfigRouter::new(config.subscriptions.clone(), functions.collect());
+        self.parts.store.set_router(Arc::new(router), renewed).await
+    }
+
+    /// Routes anew whenever what serves has changed.
+    pub(super) async fn follow_plugins(self: Arc<Self>, stop: CancellationToken) {
+        let mut changes = self.parts.room.changes();
+        loop {
+            let routed = self.route(BTreeSet::new()).await;
+            if let Err(why) = &routed {
+                tracing::error!("the routing could not be replaced: {why}; trying again");
+            }
+            tokio::select! {
+                () = stop.cancelled() => return,
+                changed = changes.changed() => if changed.is_err() { return },
+                () = self.reroute.notified() => {}
+                () = tokio::time::sleep(ROUTE_AGAIN), if routed.is_err() => {}
+            }
+        }
+    }
+
+    /// Reads the configuration again. A good one is applied live; a bad one is refused whole.
+    pub(super) async fn reload(&self) -> Result<(), String> {
+        let _one = self.reloading.lock().await;
+        let current = self.config();
+        let Some(source) = current.source.clone() else {
+            return Err("the host runs on defaults, without a configuration file".to_owned());
+        };
+        let loaded = Config::load(Some(&source), &environment, &Overrides::default());
+        match loaded {
+            Err(errors) => {
+                let why = errors.to_string();
+                tracing::error!("the configuration was refused, the old one stays:\n{why}");
+                self.live.lock().unwrap_or_else(PoisonError::into_inner).problem = Some(why.clone());
+                Err(why)
+            }
+            Ok(new) if new == *current => {
+                self.live.lock().unwrap_or_else(PoisonError::into_inner).problem = None;
+                Ok(())
+            }
+            Ok(new) => self.apply(&current, new).await,
+        }
+    }
+
+    async fn apply(&self, current: &Config, new: Config) -> Result<(), String> {
+        let waiting = self.parts.config.live_differences(&new);
+        let problem = (!waiting.is_empty()).then(|| {
+            format!(
+                "applied, but {} take effect at the next start",
+                waiting.join(", ")
+            )
+        });
+        let changed: BTreeSet<PluginName> = new
+            .plugins
+            .iter()
+            .filter(|(name, config)| current.plugins.get(*name) != Some(*config))
+            .map(|(name, _)| name.clone())
+            .collect();
+        self.parts.room.configure(new.plugins.clone());
+        {
+            let mut policies = self
+                .parts
+                .policies
+                .write()
+                .unwrap_or_else(PoisonError::into_inner);
+            let mut fresh = Policies::new(new.plugins.clone(), policies.crash_limit);
+            fresh.ignore_handler_failures = policies.ignore_handler_failures;
+            *policies = fresh;
+        }
+        self.parts.retention.send_replace(retention(&new));
+        {
+            let mut live = self.live.lock().unwrap_or_else(PoisonError::into_inner);
+            live.config = Arc::new(new);
+            live.problem.clone_from(&problem);
+        }
+        tracing::info!(
+            "the configuration was applied{}",
+            problem.map(|p| format!(": {p}")).unwrap_or_default()
+        );
+        self.route(changed).await.map_err(|why| {
+            self.reroute.notify_one();
+            why.to_string()
+        })
+    }
+}
+
+/// A download must not replace what the host itself lives by.
+fn not_our_own(config: &Config, local: &str) -> Result<(), (Code, String)> {
+    let path = std::path::Path::new(local);
+    // The name may be new; its folder exists, and may be reached through a link.
+    let real = match (
+        path.parent().and_then(|dir| dir.canonicalize().ok()),
+        path.file_name(),
+    ) {
+        (Some(dir), Some(name)) => dir.join(name),
+        _ => path.to_path_buf(),
+    };
+    let resolved = |own: &std::path::Path| own.canonicalize().unwrap_or_else(|_| own.to_path_buf());
+    let folders = [
+        &config.host.state_dir,
+        &config.host.plugin_dir,
+        &config.fail_fast.report_dir,
+    ];
+    let files = [Some(&config.host.control), config.source.as_ref()];
+    let taken = folders.iter().any(|folder| real.starts_with(resolved(folder)))
+        || files.into_iter().flatten().any(|file| real == resolved(file));
+    if taken {
+        let why = format!("`{local}` belongs to the host itself; choose another destination");
+        return Err((Code::ACCESSDENIED, why));
+    }
+    Ok(())
+}
+
+#[async_trait]
+impl HostHandle for HostShared {
+    fn plugins(&self) -> Vec<PluginView> {
+        let config = self.config();
+        let mut infos: BTreeMap<PluginName, PluginInfo> = self
+            .parts
+            .room
+            .list()
+            .into_iter()
+            .map(|info| (info.name.clone(), info))
+            .collect();
+        let named = config
+            .subscriptions
+            .iter()
+            .map(|subscription| &subscription.plugin);
+        for name in config.plugins.keys().chain(named) {
+            infos.entry(name.clone()).or_insert_with(|| PluginInfo {
+                name: name.clone(),
+                digest: String::new(),
+                size: 0,
+                interfaces: BTreeSet::new(),
+                serving: false,
+                problem: Some(format!(
+                    "absent: there is no {name}.wasm in {}",
+                    config.host.plugin_dir.display()
+                )),
+                refused_digest: None,
+            });
+        }
+        let exports = self.parts.room.exports();
+        infos
+            .into_values()
+            .map(|info| listing::plugin(info, &config, &exports))
+            .collect()
+    }
+
+    async fn rescan_plugins(&self) {
+        self.parts.room.rescan().await;
+    }
+
+    async fn reload_config(&self) -> Result<(), String> {
+        self.reload().await
+    }
+
+    fn status(&self) -> HostStatus {
+        let config = self.config();
+        let plugins = self.plugins();
+        let degraded = plugins.iter().filter_map(|plugin| {
+            let problem = plugin.problem.as_ref()?;
+            Some(format!("plugin {}: {problem}", plugin.name))
+        });
+        let newest = telemetry::newest_report(&config.fail_fast.report_dir);
+        HostStatus {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            pid: std::process::id(),
+            started: self.started,
+            state: if self.draining.load(Ordering::SeqCst) {
+                HostState::Draining
+            } else {
+                HostState::Running
+            },
+            degraded: degraded.collect(),
+            config_file: config.source.as_ref().map(|path| path.display().to_string()),
+            config_problem: self
+                .live
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .problem
+                .clone(),
+            fail_fast: FailFastView {
+                mode: match config.fail_fast.mode {
+                    FailFastMode::Abort => "abort".to_owned(),
+                    FailFastMode::Exit => "exit".to_owned(),
+                },
+                ignored: self.parts.ignore_handler_failures,
+                crash_limit: config.fail_fast.crash_limit,
+                report_dir: config.fail_fast.report_dir.display().to_string(),
+                last_report: newest.map(|path: PathBuf| path.display().to_string()),
+            },
+        }
+    }
+
+    fn check_submit(&self, new: &NewJob) -> Result<(), (Code, String)> {
+        if self.draining.load(Ordering::SeqCst) {
+            return Err((
+                Code::SX_OVERLOAD,
+                "the host is draining; try again once it has started".to_owned(),
+            ));
+        }
+        if new.kind != JobKind::Download {
+            return Err((
+                Code::NOTIMPL,
+                format!(
+                    "this host runs no jobs of kind {} yet; it runs downloads",
+                    new.kind
+                ),
+            ));
+        }
+        let config = self.config();
+        for file in &new.files {
+            transfer::check_file(file)?;
+            not_our_own(&config, &file.local)?;
+        }
+        match &new.spec.handler {
+            Some(handler) if !self.plugins().iter().any(|plugin| plugin.name == *handler) => {
+                let known: Vec<String> = self
+                    .plugins()
+                    .into_iter()
+                    .map(|plugin| plugin.name.to_string())
+                    .collect();
+                let known = if known.is_empty() {
+                    "there are none".to_owned()
+                } else {
+                    known.join(", ")
+                };
+                Err((
+                    Code::INVALIDARG,
+                    format!("there is no plugin `{handler}`; known: {known}"),
+                ))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    async fn purge_plugin(&self, plugin: &PluginName) -> Result<u64, StoreError> {
+        self.parts.store.purge_plugin_state(plugin).await
+    }
+
+    fn default_profile(&self) -> Profile {
+        self.config().host.profile
+    }
+}

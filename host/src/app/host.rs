@@ -1,0 +1,339 @@
+//! The host: every room started in order, and drained in the opposite one.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, RwLock};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use tokio::net::UnixListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use crate::api::{self, Api};
+use crate::cli::{CliError, Complaint, ExitStatus};
+use crate::clock::Clock;
+use crate::config::{Config, FailFastMode};
+use crate::dispatch::{DispatchSettings, Dispatcher, Handlers, Policies};
+use crate::engine::transfer::TransferRunner;
+use crate::engine::{Engine, EngineSettings, Runners};
+use crate::fail_fast::{Children, Ending, FailFast};
+use crate::job::{JobKind, PluginName, Reply};
+use crate::plugin::{Call, Exports, PluginRoom, RoomOptions, SharedView};
+use crate::store::{SqliteOptions, SqliteStore, Store, StoreError};
+
+use super::handle::{HostParts, HostShared, retention};
+use super::{load_config, telemetry, this_program, watch as config_watch};
+
+/// Longest a start waits for plugins: cached ones are there in milliseconds, and one that must be
+/// compiled first is loaded while the host already works.
+const PLUGINS_AT_START: Duration = Duration::from_secs(2);
+
+/// Wall-clock and address space of compiling one component: the largest known (Python, 18 MB) takes
+/// 8 s and 0.5 GiB here.
+const COMPILE_TIMEOUT: Duration = Duration::from_secs(120);
+const COMPILE_MEMORY: u64 = 4 << 30;
+
+/// What a host is started with.
+pub struct HostOptions {
+    /// The checked configuration.
+    pub config: Config,
+    /// FailFast acts as dead letter for this start (C-36).
+    pub ignore_handler_failures: bool,
+    /// The program that compiles components: this one.
+    pub compiler: PathBuf,
+    /// Where the time comes from.
+    pub clock: Clock,
+}
+
+/// A started host.
+pub struct Started {
+    shared: Arc<HostShared>,
+    store: Arc<dyn Store>,
+    drain: Duration,
+    engine: (CancellationToken, JoinHandle<()>),
+    dispatch: (CancellationToken, JoinHandle<()>),
+    rest: (CancellationToken, Vec<JoinHandle<()>>),
+}
+
+/// `sexton run`: until a signal ends it.
+pub(super) fn run(config: Option<&Path>, ignore_handler_failures: bool) -> Result<ExitStatus, CliError> {
+    let config = load_config(config)?;
+    telemetry::start(&config.log);
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|why| CliError::Failed(Complaint::new("the host's threads cannot be started").cause(why)))?;
+    let compiler = this_program()?;
+    let clock = Clock::real();
+    let result = runtime.block_on(async {
+        let options = HostOptions {
+            config,
+            ignore_handler_failures,
+            compiler,
+            clock,
+        };
+        let host = start(options).await?;
+        host.until_signal().await
+    });
+    runtime.shutdown_timeout(Duration::from_secs(1));
+    result
+}
+
+/// Starts every room: store, plugins, routing, engine, dispatch, control API, watchers.
+///
+/// # Errors
+/// What stands in the way, with its exit code: the store, the control socket, the engine's pool.
+pub async fn start(options: HostOptions) -> Result<Started, CliError> {
+    let HostOptions {
+        config,
+        ignore_handler_failures,
+        compiler,
+        clock,
+    } = options;
+    let fail_fast = fail_fast(&config);
+    telemetry::fail_fast_on_panic(fail_fast.clone(), clock.clone());
+    let store = open_store(&config, &clock).await?;
+    let listener = listen(&config)?;
+    let room = open_room(&config, compiler, &clock)?;
+    load_plugins(&room).await;
+
+    let mut policies = Policies::new(config.plugins.clone(), config.fail_fast.crash_limit);
+    policies.ignore_handler_failures = ignore_handler_failures;
+    let policies = Arc::new(RwLock::new(policies));
+    let (retention_sender, retention_receiver) = watch::channel(retention(&config));
+    let drain = config.host.drain;
+    let dispatcher = Dispatcher::new(
+        Arc::clone(&store),
+        Arc::new(RoomHandlers(room.clone())),
+        Arc::clone(&policies),
+        clock.clone(),
+        DispatchSettings {
+            calls: config.host.calls,
+            calls_per_plugin: config.host.calls_per_plugin,
+            drain,
+        },
+        fail_fast,
+    );
+    let settings = EngineSettings {
+        slots: config.transfer.slots,
+        slots_per_host: config.transfer.slots_per_host,
+        drain,
+    };
+    let engine = Engine::new(
+        Arc::clone(&store),
+        clock.clone(),
+        settings,
+        retention_receiver,
+        runners(&config, &clock)?,
+    );
+    let shared = Arc::new(HostShared::new(HostParts {
+        config,
+        store: Arc::clone(&store),
+        room,
+        policies,
+        retention: retention_sender,
+        ignore_handler_failures,
+        clock: clock.clone(),
+    }));
+    shared.route(BTreeSet::new()).await.map_err(store_error)?;
+    let (engine_stop, dispatch_stop) = (CancellationToken::new(), CancellationToken::new());
+    Ok(Started {
+        engine: (engine_stop.clone(), tokio::spawn(engine.run(engine_stop))),
+        dispatch: (dispatch_stop.clone(), tokio::spawn(dispatcher.run(dispatch_stop))),
+        rest: start_rest(&shared, &store, listener, clock),
+        shared,
+        store,
+        drain,
+    })
+}
+
+/// Control API, folder watch, routing, configuration watch.
+fn start_rest(
+    shared: &Arc<HostShared>,
+    store: &Arc<dyn Store>,
+    listener: UnixListener,
+    clock: Clock,
+) -> (CancellationToken, Vec<JoinHandle<()>>) {
+    let stop = CancellationToken::new();
+    let host: Arc<dyn api::HostHandle> = Arc::<HostShared>::clone(shared);
+    let api = Api {
+        store: Arc::clone(store),
+        host,
+        clock,
+    };
+    let tasks = vec![
+        tokio::spawn(api::serve(listener, api, stop.clone())),
+        tokio::spawn(shared.room().clone().run(stop.clone())),
+        tokio::spawn(Arc::clone(shared).follow_plugins(stop.clone())),
+        tokio::spawn(config_watch::follow(Arc::clone(shared), stop.clone())),
+    ];
+    (stop, tasks)
+}
+
+impl Started {
+    /// Serves until SIGTERM or SIGINT, then drains; a second one ends now. SIGHUP reloads.
+    async fn until_signal(self) -> Result<ExitStatus, CliError> {
+        let listen = |kind| {
+            signal(kind).map_err(|why| CliError::Failed(Complaint::new("signals cannot be heard").cause(why)))
+        };
+        let (mut term, mut int, mut hup) = (
+            listen(SignalKind::terminate())?,
+            listen(SignalKind::interrupt())?,
+            listen(SignalKind::hangup())?,
+        );
+        self.shared.say_ready();
+        loop {
+            tokio::select! {
+                _ = term.recv() => break,
+                _ = int.recv() => break,
+                _ = hup.recv() => {
+                    // Its outcome is in the log and in `status`.
+                    let _ = self.shared.reload().await;
+                }
+            }
+        }
+        tracing::info!("draining; a second signal ends at once");
+        tokio::select! {
+            () = self.drain() => Ok(ExitStatus::Done),
+            _ = term.recv() => Ok(ExitStatus::Done),
+            _ = int.recv() => Ok(ExitStatus::Done),
+        }
+    }
+
+    /// Stops claiming, lets calls end, makes transfers durable, closes the store.
+    pub async fn drain(self) {
+        self.shared.set_draining();
+        // Both stop claiming at once; then calls and transfers end beside each other.
+        self.engine.0.cancel();
+        self.dispatch.0.cancel();
+        let ended = async { (self.engine.1.await, self.dispatch.1.await) };
+        if tokio::time::timeout(self.drain + Duration::from_secs(1), ended)
+            .await
+            .is_err()
+        {
+            tracing::warn!("the drain was cut short");
+        }
+        self.rest.0.cancel();
+        for task in self.rest.1 {
+            // Watchers and connections; what they had to say is committed.
+            let _ = tokio::time::timeout(Duration::from_secs(6), task).await;
+        }
+        self.store.close().await;
+        tracing::info!("ended");
+    }
+}
+
+fn fail_fast(config: &Config) -> FailFast {
+    FailFast {
+        ending: match config.fail_fast.mode {
+            FailFastMode::Abort => Ending::Abort,
+            FailFastMode::Exit => Ending::Exit,
+        },
+        report_dir: config.fail_fast.report_dir.clone(),
+        children: Children::default(),
+    }
+}
+
+async fn open_store(config: &Config, clock: &Clock) -> Result<Arc<dyn Store>, CliError> {
+    let options = SqliteOptions {
+        state_dir: config.host.state_dir.clone(),
+        clock: clock.clone(),
+        force: false,
+    };
+    let store = Arc::new(SqliteStore::open(options).await.map_err(store_error)?);
+    if store.was_unclean() {
+        let checked = Arc::clone(&store);
+        tokio::spawn(async move {
+            match checked.check(false).await {
+                Ok(()) => tracing::info!("the store was not closed in order; it is sound"),
+                Err(why) => {
+                    tracing::error!("the store was not closed in order: {why}; run `sexton db check`")
+                }
+            }
+        });
+    }
+    Ok(store)
+}
+
+fn listen(config: &Config) -> Result<UnixListener, CliError> {
+    api::listen(&config.host.control).map_err(|why| {
+        let complaint = Complaint::new(why.to_string()).hint(why.hint());
+        let complaint = match std::error::Error::source(&why) {
+            Some(cause) => complaint.cause(cause),
+            None => complaint,
+        };
+        CliError::Failed(complaint)
+    })
+}
+
+fn open_room(config: &Config, compiler: PathBuf, clock: &Clock) -> Result<PluginRoom, CliError> {
+    let workers = std::thread::available_parallelism().map_or(2, usize::from);
+    let options = RoomOptions {
+        plugin_dir: config.host.plugin_dir.clone(),
+        state_dir: config.host.state_dir.clone(),
+        compiler,
+        compile_timeout: COMPILE_TIMEOUT,
+        compile_memory: COMPILE_MEMORY,
+        calls: config.host.calls,
+        workers,
+        clock: clock.clone(),
+        plugins: config.plugins.clone(),
+    };
+    PluginRoom::new(options).map_err(|why| {
+        let complaint = Complaint::new(format!("the plugin room cannot be opened: {why}"));
+        CliError::Failed(
+            complaint.hint("lower `[host] calls` or raise the limit of address space (ulimit -v)"),
+        )
+    })
+}
+
+async fn load_plugins(room: &PluginRoom) {
+    let scanning = room.clone();
+    let scan = tokio::spawn(async move { scanning.rescan().await });
+    if tokio::time::timeout(PLUGINS_AT_START, scan).await.is_err() {
+        tracing::info!("plugins are still being compiled; their deliveries wait");
+    }
+}
+
+fn runners(config: &Config, clock: &Clock) -> Result<Runners, CliError> {
+    let transfer = TransferRunner::new(&config.transfer, clock.clone())
+        .map_err(|why| CliError::Failed(Complaint::new("transfers cannot be made").cause(why)))?;
+    let transfer: Arc<dyn crate::engine::Runner> = Arc::new(transfer);
+    Ok(BTreeMap::from([(JobKind::Download, transfer)]))
+}
+
+/// A failure of the store as the command line tells it.
+pub(super) fn store_error(why: StoreError) -> CliError {
+    let complaint = Complaint::new(why.to_string());
+    CliError::Store(match why {
+        StoreError::Locked { .. } => {
+            complaint.hint("stop the other host, or give this one its own state_dir")
+        }
+        _ => complaint,
+    })
+}
+
+/// The plugin room as dispatch sees it.
+struct RoomHandlers(PluginRoom);
+
+#[async_trait]
+impl Handlers for RoomHandlers {
+    async fn call(&self, plugin: &PluginName, call: Call, view: SharedView) -> Reply {
+        self.0.call(plugin, call, view).await
+    }
+
+    fn exports(&self) -> Arc<BTreeMap<PluginName, Exports>> {
+        self.0.exports()
+    }
+
+    fn changes(&self) -> watch::Receiver<u64> {
+        self.0.changes()
+    }
+
+    fn threads(&self) -> tokio::runtime::Handle {
+        self.0.handle()
+    }
+}

@@ -1,0 +1,31 @@
+//! Builds the guests of `tests/guests` and names their files to the suite: `env!("GUEST_MOODY")`.
+
+#[path = "../plugins/build_guests.rs"]
+mod build_guests;
+
+use build_guests::Guest;
+
+const fn example(artifact: &'static str, name: &'static str) -> Guest {
+    Guest {
+        package: "sexton-guests",
+        artifact,
+        name,
+    }
+}
+
+const GUESTS: [Guest; 5] = [
+    example("moody", "moody"),
+    example("examples/minimal", "minimal"),
+    example("examples/start_trap", "start-trap"),
+    example("examples/nothing", "nothing"),
+    example("examples/future", "future"),
+];
+
+fn main() {
+    build_guests::rerun_if_changed(&["plugins/sdk", "tests/guests"]);
+    let paths = build_guests::build(&GUESTS, &["--lib", "--examples"]);
+    for (guest, path) in GUESTS.iter().zip(paths) {
+        let variable = guest.name.to_uppercase().replace('-', "_");
+        println!("cargo::rustc-env=GUEST_{variable}={}", path.display());
+    }
+}

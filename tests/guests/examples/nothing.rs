@@ -1,0 +1,1 @@
+//! A good component that exports nothing a host of ours could call.

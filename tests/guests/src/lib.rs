@@ -1,0 +1,134 @@
+//! `moody`: one component that behaves as its configuration says, mostly badly.
+//!
+//! `mood` names the behaviour of every handler function, `mood.job-error` (or any other function)
+//! that of one. The moods are the arms of [`behave`].
+
+#![expect(
+    clippy::panic,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    clippy::exit,
+    reason = "misbehaving is what it is for"
+)]
+
+mod misbehave;
+
+use std::time::Duration;
+
+use sexton_sdk::{
+    AsyncErrorNotify, CallInfo, ErrorInfo, Failure, FileInfo, JobCallback, JobEnd, JobSnapshot, Outcome,
+    Result, codes, config, job, log, state,
+};
+
+struct Moody;
+
+sexton_sdk::export!(Moody: JobCallback, JobEnd, AsyncErrorNotify);
+
+impl JobCallback for Moody {
+    fn job_transferred(call: &CallInfo, _: &JobSnapshot) -> Result {
+        act("job-transferred", call)
+    }
+
+    fn job_error(call: &CallInfo, _: &JobSnapshot, _: &ErrorInfo) -> Result {
+        act("job-error", call)
+    }
+
+    fn job_modification(call: &CallInfo, _: &JobSnapshot) -> Result {
+        act("job-modification", call)
+    }
+
+    fn file_transferred(call: &CallInfo, _: &JobSnapshot, _: &FileInfo) -> Result {
+        act("file-transferred", call)
+    }
+}
+
+impl JobEnd for Moody {
+    fn on_ended(call: &CallInfo, _: &JobSnapshot, _: Outcome, _: Option<&ErrorInfo>) -> Result {
+        act("on-ended", call)
+    }
+}
+
+impl AsyncErrorNotify for Moody {
+    fn on_error(call: &CallInfo, _: &JobSnapshot, _: &ErrorInfo) -> Result {
+        act("on-error", call)
+    }
+}
+
+fn act(function: &str, call: &CallInfo) -> Result {
+    let mood = config::get(&format!("mood.{function}")).unwrap_or_else(|| config::get_or("mood", "ok"));
+    log::debug!(
+        "{function} attempt {} of {}: {mood}",
+        call.attempt,
+        call.delivery_id
+    );
+    behave(&mood, call)
+}
+
+fn behave(mood: &str, call: &CallInfo) -> Result {
+    match mood {
+        "ok" => {}
+        "cancel" => job::cancel()?,
+        "complete" => job::complete()?,
+        "resume" => job::resume_after(delay()?)?,
+        "suspend" => job::suspend()?,
+        "transient" => return Err(transient()?),
+        "permanent" => return Err(Failure::permanent("moody will not").with_code(codes::E_INVALIDARG)),
+        "fail-then-ok" => {
+            // Not counted in the state: a failed call's writes are dropped.
+            if call.attempt <= config::parse("failures")?.unwrap_or(2) {
+                return Err(transient()?);
+            }
+        }
+        "slow" => std::thread::sleep(delay()?),
+        "state-count" => log::info!("count {}", state::increment("count")?),
+        "panic" => panic!("moody panics"),
+        "loop" => misbehave::spin(),
+        "sleep" => std::thread::sleep(Duration::from_secs(3_600)),
+        "alloc" => misbehave::allocate(),
+        "overflow" => log::info!("came back with {}", misbehave::dive(1)),
+        "wild" => misbehave::write_out_of_bounds(),
+        "exit0" => std::process::exit(0),
+        "exit1" => std::process::exit(1),
+        "flood-stdout" => misbehave::flood_stdout(),
+        "flood-log" => misbehave::flood_log(),
+        "huge-message" => return Err(Failure::permanent("x".repeat(1 << 20))),
+        "escape" => misbehave::escape(),
+        "probe" => misbehave::probe(),
+        // What was decided or written before a failure must leave no trace.
+        "cancel-then-panic" => {
+            job::cancel()?;
+            panic!("moody cancels and panics");
+        }
+        "cancel-then-transient" => {
+            job::cancel()?;
+            return Err(transient()?);
+        }
+        "state-then-panic" => {
+            state::increment("count")?;
+            panic!("moody counts and panics");
+        }
+        // Time for the job to change under the decision.
+        "complete-then-slow" => {
+            job::complete()?;
+            std::thread::sleep(delay()?);
+        }
+        "cancel-then-slow" => {
+            job::cancel()?;
+            std::thread::sleep(delay()?);
+        }
+        other => return Err(Failure::permanent(format!("no mood is called `{other}`"))),
+    }
+    Ok(())
+}
+
+fn delay() -> Result<Duration> {
+    Ok(Duration::from_millis(config::parse("delay_ms")?.unwrap_or(0)))
+}
+
+fn transient() -> Result<Failure> {
+    let failure = Failure::transient("moody does not feel like it");
+    Ok(match config::parse("retry_after_ms")? {
+        Some(ms) => failure.retry_after(Duration::from_millis(ms)),
+        None => failure,
+    })
+}

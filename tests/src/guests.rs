@@ -1,0 +1,36 @@
+//! The components of `tests/guests`, as the build script left them.
+
+/// Behaves as its configuration says: `mood`, or `mood.job-error` for one function.
+pub const MOODY: &str = env!("GUEST_MOODY");
+/// Cancels every job in error.
+pub const MINIMAL: &str = env!("GUEST_MINIMAL");
+/// Traps as soon as it is instantiated.
+pub const START_TRAP: &str = env!("GUEST_START_TRAP");
+/// Exports nothing that a host could call.
+pub const NOTHING: &str = env!("GUEST_NOTHING");
+/// Speaks a version that no host speaks yet.
+pub const FUTURE: &str = env!("GUEST_FUTURE");
+
+/// The bytes of a component.
+///
+/// # Panics
+/// When the build script's file is gone.
+#[must_use]
+pub fn bytes(path: &str) -> Vec<u8> {
+    std::fs::read(path).unwrap_or_else(|why| panic!("{path}: {why}"))
+}
+
+/// The same component under another digest: an empty custom section at its end says `mark`.
+///
+/// # Panics
+/// When `mark` is not shorter than 100 bytes.
+#[must_use]
+pub fn marked(path: &str, mark: &str) -> Vec<u8> {
+    let name = u8::try_from(mark.len()).unwrap_or(u8::MAX);
+    assert!(name < 100, "one byte of LEB128 holds the lengths");
+    let mut bytes = bytes(path);
+    // Section id 0, its size, the length of its name, its name.
+    bytes.extend_from_slice(&[0, name + 1, name]);
+    bytes.extend_from_slice(mark.as_bytes());
+    bytes
+}

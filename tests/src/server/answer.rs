@@ -1,0 +1,236 @@
+//! From a behaviour and a request to the bytes that are sent.
+
+use std::io;
+use std::time::Duration;
+
+use bytes::Bytes;
+use tokio::io::AsyncWriteExt;
+use tokio::net::TcpStream;
+
+use super::{Behaviour, Remote, Request};
+
+/// Bytes handed to the system at once where nothing slower was asked for.
+const PIECE_BYTES: usize = 64 << 10;
+
+/// What is sent.
+#[derive(Debug, Default)]
+pub(super) struct Plan {
+    head: String,
+    body: Bytes,
+    /// Sends only so much of the body.
+    until: Option<usize>,
+    chunked: bool,
+    pace: Option<(usize, Duration)>,
+    then: Then,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Then {
+    /// The connection serves the next request.
+    #[default]
+    Keep,
+    Close,
+    /// Open, and silent for ever.
+    Hang,
+    /// Repeats the head for ever.
+    Endless,
+}
+
+/// The answer of `behaviour` to the request that is number `count` (from 0) of its path.
+pub(super) fn plan(behaviour: &Behaviour, request: &Request, count: usize, path: &str) -> Plan {
+    match behaviour {
+        Behaviour::Serve(remote) => serve(remote, request),
+        Behaviour::Sequence(_) => Plan::default(), // resolved before
+        Behaviour::Status(code, headers) => status(*code, headers),
+        Behaviour::Cut { remote, after } if count == 0 => serve(remote, request).cut(*after),
+        Behaviour::Cut { remote, .. } => serve(remote, request),
+        Behaviour::CutEvery { remote, every } => serve(remote, request).cut(*every),
+        Behaviour::Slow { remote, chunk, delay } => Plan {
+            pace: Some(((*chunk).max(1), *delay)),
+            ..serve(remote, request)
+        },
+        Behaviour::NoLength { remote, chunked } => no_length(remote, *chunked),
+        Behaviour::ChangesAfter { first, after, .. } if count == 0 => serve(first, request).cut(*after),
+        Behaviour::ChangesAfter { then, .. } => serve(then, request),
+        Behaviour::LyingLength { remote, claims } => Plan {
+            head: head("200 OK", remote, &format!("Content-Length: {claims}\r\n")),
+            body: remote.body.clone(),
+            then: Then::Close,
+            ..Plan::default()
+        },
+        Behaviour::GzipUnasked(remote) => {
+            let length = format!(
+                "Content-Encoding: gzip\r\nContent-Length: {}\r\n",
+                remote.body.len()
+            );
+            Plan {
+                head: head("200 OK", remote, &length),
+                body: remote.body.clone(),
+                ..Plan::default()
+            }
+        }
+        Behaviour::RedirectLoop => status(302, &[("Location".to_owned(), path.to_owned())]),
+        Behaviour::Redirect(to) => status(302, &[("Location".to_owned(), to.clone())]),
+        Behaviour::Hang => Plan {
+            then: Then::Hang,
+            ..Plan::default()
+        },
+        Behaviour::Stall { remote, after } => Plan {
+            until: Some(*after),
+            then: Then::Hang,
+            ..serve(remote, request)
+        },
+        Behaviour::WrongContentRange(remote) => match start(remote, request) {
+            Some(from) => part(remote, from.saturating_sub(1)),
+            None => whole(remote),
+        },
+        Behaviour::IgnoresRange(remote) => whole(remote),
+        Behaviour::IgnoresIfRange(remote) => match start(remote, request) {
+            Some(from) => part(remote, from),
+            None => whole(remote),
+        },
+        Behaviour::TwoOhSixWithoutRange(remote) => part(remote, start(remote, request).unwrap_or(0)),
+        Behaviour::EndlessHeaders => Plan {
+            head: "HTTP/1.1 200 OK\r\n".to_owned(),
+            then: Then::Endless,
+            ..Plan::default()
+        },
+        Behaviour::Close => Plan {
+            then: Then::Close,
+            ..Plan::default()
+        },
+    }
+}
+
+/// Sends it; `true` when the connection can serve another request. `sent` is told of body bytes.
+pub(super) async fn send(socket: &mut TcpStream, plan: Plan, sent: impl Fn(u64)) -> io::Result<bool> {
+    socket.write_all(plan.head.as_bytes()).await?;
+    let until = plan.until.unwrap_or(plan.body.len()).min(plan.body.len());
+    let (size, delay) = plan.pace.unwrap_or((PIECE_BYTES, Duration::ZERO));
+    for piece in plan.body.slice(..until).chunks(size) {
+        if plan.chunked {
+            let size = format!("{:x}\r\n", piece.len());
+            socket.write_all(size.as_bytes()).await?;
+        }
+        socket.write_all(piece).await?;
+        if plan.chunked {
+            socket.write_all(b"\r\n").await?;
+        }
+        sent(u64::try_from(piece.len()).unwrap_or_default());
+        if !delay.is_zero() {
+            tokio::time::sleep(delay).await;
+        }
+    }
+    if plan.chunked && until == plan.body.len() {
+        socket.write_all(b"0\r\n\r\n").await?;
+    }
+    match plan.then {
+        Then::Keep => Ok(true),
+        Then::Close => Ok(false),
+        Then::Hang => std::future::pending().await,
+        Then::Endless => loop {
+            socket.write_all(b"X-More: of the same\r\n").await?;
+        },
+    }
+}
+
+impl Plan {
+    fn cut(self, after: usize) -> Self {
+        if after >= self.body.len() {
+            return self;
+        }
+        Self {
+            until: Some(after),
+            then: Then::Close,
+            ..self
+        }
+    }
+}
+
+/// What a good server answers.
+fn serve(remote: &Remote, request: &Request) -> Plan {
+    let current = request.if_range().is_none_or(|wanted| {
+        Some(wanted) == remote.etag.as_deref() || Some(wanted) == remote.last_modified.as_deref()
+    });
+    match start(remote, request) {
+        Some(from) if remote.ranges && current => part(remote, from),
+        _ => whole(remote),
+    }
+}
+
+fn start(remote: &Remote, request: &Request) -> Option<usize> {
+    let (from, _) = request.span()?;
+    Some(usize::try_from(from).unwrap_or(usize::MAX).min(remote.body.len()))
+}
+
+fn whole(remote: &Remote) -> Plan {
+    let length = format!("Content-Length: {}\r\n", remote.body.len());
+    Plan {
+        head: head("200 OK", remote, &length),
+        body: remote.body.clone(),
+        ..Plan::default()
+    }
+}
+
+fn part(remote: &Remote, from: usize) -> Plan {
+    let size = remote.body.len();
+    if from >= size {
+        let range = format!("Content-Range: bytes */{size}\r\nContent-Length: 0\r\n");
+        return Plan {
+            head: head("416 Range Not Satisfiable", remote, &range),
+            ..Plan::default()
+        };
+    }
+    let body = remote.body.slice(from..);
+    let range = format!(
+        "Content-Range: bytes {from}-{}/{size}\r\nContent-Length: {}\r\n",
+        size - 1,
+        body.len()
+    );
+    Plan {
+        head: head("206 Partial Content", remote, &range),
+        body,
+        ..Plan::default()
+    }
+}
+
+fn no_length(remote: &Remote, chunked: bool) -> Plan {
+    let header = if chunked {
+        "Transfer-Encoding: chunked\r\n"
+    } else {
+        "Connection: close\r\n"
+    };
+    Plan {
+        head: head("200 OK", remote, header),
+        body: remote.body.clone(),
+        chunked,
+        then: if chunked { Then::Keep } else { Then::Close },
+        ..Plan::default()
+    }
+}
+
+fn status(code: u16, headers: &[(String, String)]) -> Plan {
+    let lines: String = headers
+        .iter()
+        .map(|(name, value)| format!("{name}: {value}\r\n"))
+        .collect();
+    Plan {
+        head: format!("HTTP/1.1 {code} Told So\r\nContent-Length: 0\r\n{lines}\r\n"),
+        ..Plan::default()
+    }
+}
+
+fn head(status: &str, remote: &Remote, extra: &str) -> String {
+    let mut head = format!("HTTP/1.1 {status}\r\n{extra}");
+    if remote.ranges {
+        head.push_str("Accept-Ranges: bytes\r\n");
+    }
+    if let Some(etag) = &remote.etag {
+        head.push_str(&format!("ETag: {etag}\r\n"));
+    }
+    if let Some(date) = &remote.last_modified {
+        head.push_str(&format!("Last-Modified: {date}\r\n"));
+    }
+    head.push_str("\r\n");
+    head
+}

@@ -1,0 +1,77 @@
+//! What an operator's machine does to a host: a log that nobody reads, destinations that are the
+//! host's own, a configuration that changes at a bad moment.
+
+use std::process::{Command, Stdio};
+
+use sexton_tests::guests::{self, MOODY};
+use sexton_tests::poll::eventually;
+use sexton_tests::web::Web;
+
+use crate::host;
+
+#[test]
+fn a_log_that_nobody_reads_does_not_end_the_host() {
+    let folder = host("");
+    let mut child = Command::new(env!("CARGO_BIN_EXE_sexton-under-test"))
+        .args(["run", "--config"])
+        .arg(folder.path("sexton.toml"))
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    // The reader goes away at once: every line from now on meets a broken pipe.
+    drop(child.stderr.take());
+    eventually("the host answers", || folder.cli(&["status"]).code == 0);
+    folder.configure("[no_such_section]\nx = 1\n");
+    eventually("the bad configuration was seen and logged", || {
+        folder.cli(&["status"]).stdout.contains("no_such_section")
+    });
+    assert_eq!(child.try_wait().unwrap(), None, "it is still there");
+    child.kill().unwrap();
+    child.wait().unwrap();
+}
+
+#[test]
+fn a_download_may_not_replace_what_the_host_lives_by() {
+    let web = Web::start();
+    let mut host = host("");
+    host.start();
+    let url = web.good();
+    for own in [
+        "state/sexton.db",
+        "sexton.toml",
+        "plugins/pager.wasm",
+        "control.sock",
+    ] {
+        let path = host.path(own);
+        let refused = host.cli(&["submit", "download", &url, path.to_str().unwrap()]);
+        refused.code(6);
+    }
+    let fine = host.path("data.bin");
+    host.cli(&["submit", "download", &url, fine.to_str().unwrap(), "--wait"])
+        .code(0);
+}
+
+#[test]
+fn a_configuration_that_changes_while_a_plugin_compiles_counts() {
+    let web = Web::start();
+    let mut host = host("");
+    host.start();
+    for round in 0..4 {
+        let name = format!("moody{round}");
+        // Dropped and configured at once: the compile began under the old configuration.
+        host.plugin(&name, guests::bytes(MOODY));
+        host.configure(&format!(
+            "[plugin.{name}]\nconfig = {{ mood = \"cancel\" }}\n\
+             [[subscribe]]\nplugin = \"{name}\"\nevents = [\"job-error\"]\ndecide = true\n"
+        ));
+        host.wait_serving(&name);
+        eventually("the configuration is in force", || {
+            host.cli(&["plugin", "list"]).stdout.contains(&format!("{name} "))
+                && host
+                    .plugin_view(&name)
+                    .is_some_and(|view| !view["subscriptions"].as_array().unwrap().is_empty())
+        });
+        let job = host.download(&web.denied(), &[]);
+        host.wait_state(&job, "cancelled");
+    }
+}

@@ -1,0 +1,22 @@
+//! One test binary, a module per promise.
+
+mod cli;
+mod crashes;
+mod deliveries;
+mod demo;
+mod docs;
+mod download;
+mod fail_fast;
+mod failures;
+mod hazards;
+mod licences;
+mod plugins;
+mod rooms;
+mod shipped;
+
+use sexton_tests::host::TestHost;
+
+/// A folder with this configuration, for the real program.
+pub(crate) fn host(config: &str) -> TestHost {
+    TestHost::new(env!("CARGO_BIN_EXE_sexton-under-test"), config)
+}

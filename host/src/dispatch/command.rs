@@ -14,6 +14,10 @@ use crate::store::Claim;
 /// Wall-clock limit of one run; its process group is killed then.
 pub const NOTIFY_COMMAND_LIMIT: Duration = Duration::from_secs(60);
 
+/// What the command gets of the host's environment, besides `SEXTON_…` about the job. The rest may hold
+/// what was granted to plugins.
+const PASSED_ON: [&str; 5] = ["PATH", "HOME", "LANG", "USER", "TMPDIR"];
+
 /// Kills the process group when its run is over or given up: nothing outlives its notification, not
 /// even what it left running in the background.
 struct Group(Registered);
@@ -63,6 +67,12 @@ async fn spawn_and_wait(claim: &Claim, children: &Children) -> Result<(), (Code,
     let mut command = Command::new(program);
     command
         .args(arguments)
+        .env_clear()
+        .envs(
+            PASSED_ON
+                .iter()
+                .filter_map(|name| Some((name, std::env::var_os(name)?))),
+        )
         .env("SEXTON_JOB_ID", claim.job.id.to_string())
         .env("SEXTON_DELIVERY_ID", claim.delivery.id.to_string())
         .env("SEXTON_EVENT", claim.delivery.event.as_str())

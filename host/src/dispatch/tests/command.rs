@@ -40,6 +40,18 @@ async fn b101_b116_it_runs_instead_of_retries_and_settles_with_status_0() {
 }
 
 #[tokio::test]
+async fn of_the_hosts_environment_it_gets_little() {
+    // Set by cargo for every test.
+    assert!(std::env::var_os("CARGO_MANIFEST_DIR").is_some());
+    let mut scene = Scene::one().await;
+    scene.handlers.script("a", traps());
+    let (job, out) = failed(&scene, "echo ${CARGO_MANIFEST_DIR:-none} ${PATH:+path} > $1").await;
+    scene.start();
+    scene.is(job.id, DeliveryState::Settled).await;
+    assert_eq!(text(&out), "none path\n");
+}
+
+#[tokio::test]
 async fn b115_it_does_not_run_when_the_handler_acknowledges() {
     let mut scene = Scene::one().await;
     let (job, out) = failed(&scene, "echo > $1").await;

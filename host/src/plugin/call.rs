@@ -1,10 +1,8 @@
 //! One call into one handler: a fresh instance, limits on everything, and a reply whatever happens.
 
-use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use futures::FutureExt as _;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use wasmtime::{Engine, Store};
 
@@ -50,16 +48,10 @@ enum Ended {
     TimedOut,
 }
 
-/// Runs `call` in `served`. Never panics: a panic of a host function becomes a host fault.
+/// Runs `call` in `served`. A panic of a host function is not caught here: like every panic of the
+/// host it is a broken invariant, and the panic hook ends the process.
 pub(super) async fn run(core: Arc<Core>, served: Arc<Served>, call: Arc<Call>, view: SharedView) -> Done {
-    let guarded = AssertUnwindSafe(attempt(&core, &served, &call, view)).catch_unwind();
-    guarded.await.unwrap_or_else(|_| {
-        let finding = Finding::host_fault("the host panicked while the guest ran; its log has the message");
-        Done::without_instance(failed(&core.clock, &call, &served.digest, finding))
-    })
-}
-
-async fn attempt(core: &Core, served: &Served, call: &Call, view: SharedView) -> Done {
+    let (core, served, call) = (&*core, &*served, &*call);
     let refuse = |finding| Done::without_instance(failed(&core.clock, call, &served.digest, finding));
     let Some(index) = served.surface.handler(call.function) else {
         let name = call.function.name();

@@ -73,6 +73,14 @@ impl Clock {
         }
     }
 
+    /// Returns once the timer is due; never when there is none.
+    pub async fn timer(&self, due: Option<Timestamp>) {
+        match due {
+            Some(due) => self.sleep_until(due).await,
+            None => std::future::pending().await,
+        }
+    }
+
     /// Returns once it is `at` or later.
     pub async fn sleep_until(&self, at: Timestamp) {
         match &self.0 {
@@ -86,4 +94,22 @@ impl Clock {
             },
         }
     }
+}
+
+/// How often, and how many times, a test looks before it gives up.
+#[cfg(test)]
+pub(crate) const POLL: Duration = Duration::from_millis(2);
+#[cfg(test)]
+pub(crate) const POLLS: u32 = 10_000;
+
+/// Polls until it is so: tasks under test run on the machine's time, only their timers are simulated.
+#[cfg(test)]
+pub(crate) async fn until(what: &str, so: impl Fn() -> bool) {
+    for _ in 0..POLLS {
+        if so() {
+            return;
+        }
+        tokio::time::sleep(POLL).await;
+    }
+    panic!("never {what}")
 }

@@ -141,7 +141,7 @@ impl Dispatcher {
                 }
                 Ok(()) = loaded.changed() => self.want_claim = true,
                 Some(ended) = self.tasks.join_next() => self.ended(ended),
-                () = sleep_until(&clock, timer) => {
+                () = clock.timer(timer) => {
                     self.next_due = None;
                     self.paused = false;
                     self.want_claim = true;
@@ -363,11 +363,4 @@ async fn commit(settlement: Settlement, store: Arc<dyn Store>, clock: Clock, fat
 
 fn pair(claim: &Claim) -> (OwnerName, PluginName) {
     (claim.delivery.owner.clone(), claim.delivery.plugin.clone())
-}
-
-async fn sleep_until(clock: &Clock, at: Option<Timestamp>) {
-    match at {
-        Some(at) => clock.sleep_until(at).await,
-        None => std::future::pending().await,
-    }
 }

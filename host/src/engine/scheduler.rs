@@ -137,7 +137,7 @@ impl Engine {
                     self.note_waiting(&mut changes);
                 }
                 Some(ended) = self.tasks.join_next() => self.ended(ended),
-                () = sleep_until(&clock, timer) => self.tick().await,
+                () = clock.timer(timer) => self.tick().await,
                 Ok(()) = self.retention.changed() => self.tick().await,
             }
         }
@@ -357,12 +357,5 @@ impl Engine {
         if tokio::time::timeout(self.settings.drain, stopped).await.is_err() {
             tracing::warn!("some runs did not stop in time; they go on at the next start");
         }
-    }
-}
-
-async fn sleep_until(clock: &Clock, at: Option<Timestamp>) {
-    match at {
-        Some(at) => clock.sleep_until(at).await,
-        None => std::future::pending().await,
     }
 }

@@ -11,7 +11,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::super::{DispatchSettings, Dispatcher, Handlers, Policies};
 use super::scripted::{Scripted, Seen};
-use crate::clock::Clock;
+pub(super) use crate::clock::until;
+use crate::clock::{Clock, POLL, POLLS};
 use crate::config::PluginConfig;
 use crate::fail_fast::{Children, Ending, FailFast};
 use crate::job::{
@@ -241,20 +242,6 @@ pub(super) fn resume() -> Command {
         after: Duration::ZERO,
         at: Timestamp::default(),
     }
-}
-
-const POLL: Duration = Duration::from_millis(2);
-const POLLS: u32 = 10_000;
-
-/// Polls until it is so: the tasks run on the machine's time, only their timers are simulated.
-pub(super) async fn until(what: &str, so: impl Fn() -> bool) {
-    for _ in 0..POLLS {
-        if so() {
-            return;
-        }
-        tokio::time::sleep(POLL).await;
-    }
-    panic!("never {what}")
 }
 
 pub(super) fn text(path: &Path) -> String {

@@ -49,8 +49,9 @@ fn what_was_accepted_ends_exactly_once_however_often_the_host_dies() {
     let jobs: Vec<String> = (0..JOBS)
         .map(|number| host.download_to(&url, &host.path(place(number)), &[]))
         .collect();
-    // Each death comes a little later in the work than the one before.
-    for death in 1..=6 {
+    // Each death comes a little later in the work than the one before. Five: a call that is under way
+    // at six deaths in a row is parked as poison by law, and on a slow machine one may be.
+    for death in 1..=5 {
         until("some more have ended", || {
             (ended(&host) >= death * 4).then_some(())
         });

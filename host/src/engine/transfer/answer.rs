@@ -184,7 +184,8 @@ fn refusal(status: u16, headers: &HeaderMap, now: Timestamp) -> Fault {
         .unwrap_or_default();
     let retry_after = match class {
         classify::Class::Transient => {
-            text(headers, &RETRY_AFTER).and_then(|value| classify::retry_after(value, now))
+            let sent = text(headers, &DATE).and_then(date_of);
+            text(headers, &RETRY_AFTER).and_then(|value| classify::retry_after(value, sent, now))
         }
         classify::Class::Fatal => None,
     };

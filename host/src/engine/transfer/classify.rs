@@ -1,6 +1,6 @@
 //! Transient or fatal: the tables of B-82…B-90 as pure functions.
 
-use std::time::{Duration, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use crate::job::{Code, Timestamp};
 
@@ -86,18 +86,23 @@ pub(super) const fn errno(errno: i32) -> Class {
     }
 }
 
-/// The delay a `Retry-After` asks for: seconds, or a date seen from `now`. A date that has passed
-/// is no delay; text that is neither is ignored.
-pub(super) fn retry_after(value: &str, now: Timestamp) -> Option<Duration> {
+/// The delay a `Retry-After` asks for: seconds, or a date. A date is read by the clock that wrote it,
+/// which the answer's own `Date` (`sent`) shows, and by ours (`now`) only without one: a server whose
+/// clock is a day off would otherwise bury the job for a day, or be asked again at once. A date that
+/// has passed is no delay; text that is neither is ignored.
+pub(super) fn retry_after(value: &str, sent: Option<SystemTime>, now: Timestamp) -> Option<Duration> {
     let value = value.trim();
     if !value.is_empty() && value.bytes().all(|b| b.is_ascii_digit()) {
         let seconds = value.parse().unwrap_or(u64::MAX);
         return Some(Duration::from_secs(seconds).min(RETRY_AFTER_MAX));
     }
-    let date = httpdate::parse_http_date(value).ok()?;
-    let since = date.duration_since(UNIX_EPOCH).unwrap_or_default();
-    let date = Timestamp::from_millis(i64::try_from(since.as_millis()).unwrap_or(i64::MAX));
-    Some(date.since(now).min(RETRY_AFTER_MAX))
+    let date = timestamp(httpdate::parse_http_date(value).ok()?);
+    Some(date.since(sent.map_or(now, timestamp)).min(RETRY_AFTER_MAX))
+}
+
+fn timestamp(time: SystemTime) -> Timestamp {
+    let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
+    Timestamp::from_millis(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
 }
 
 #[cfg(test)]
@@ -179,7 +184,18 @@ mod tests {
             ("", None),
         ];
         for (text, seconds) in table {
-            assert_eq!(retry_after(text, now), seconds.map(Duration::from_secs), "{text}");
+            let found = retry_after(text, None, now);
+            assert_eq!(found, seconds.map(Duration::from_secs), "{text}");
         }
+    }
+
+    #[test]
+    fn b83_a_retry_date_is_read_by_the_clock_that_wrote_it() {
+        let now = Timestamp::from_millis(784_111_777_000); // Sun, 06 Nov 1994 08:49:37 GMT
+        let day_late = httpdate::parse_http_date("Mon, 07 Nov 1994 08:49:37 GMT").ok();
+        let wish = "Mon, 07 Nov 1994 08:50:37 GMT";
+        assert_eq!(retry_after(wish, day_late, now), Some(Duration::from_secs(60)));
+        assert_eq!(retry_after(wish, None, now), Some(RETRY_AFTER_MAX));
+        assert_eq!(retry_after("60", day_late, now), Some(Duration::from_secs(60)));
     }
 }

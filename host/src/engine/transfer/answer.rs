@@ -7,7 +7,10 @@
 use std::time::{Duration, SystemTime};
 
 use http::HeaderMap;
-use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, DATE, ETAG, LAST_MODIFIED, RETRY_AFTER};
+use http::header::{
+    CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, DATE, ETAG, LAST_MODIFIED, RETRY_AFTER,
+    TRANSFER_ENCODING,
+};
 
 use super::classify;
 use super::fault::Fault;
@@ -92,9 +95,7 @@ pub(super) fn judge(
     match status {
         200 | 203 => {
             not_encoded(headers)?;
-            Ok(Answer::Whole {
-                total: content_length(headers),
-            })
+            whole(headers)
         }
         206 if asked.from == 0 => Err(Fault::answer(
             "it sent a part though the whole file was asked for",
@@ -112,10 +113,26 @@ pub(super) fn judge(
     }
 }
 
+/// A 200. A `Content-Range` has no meaning here and does no harm, unless it gives away that this is a
+/// part under the wrong status.
+fn whole(headers: &HeaderMap) -> Result<Answer, Fault> {
+    let total = content_length(headers)?;
+    let range = text(headers, &CONTENT_RANGE).and_then(content_range);
+    if let Some((start, end, size)) = range
+        && (start > 0 || size.is_some_and(|size| size != end) || total.is_some_and(|total| total != end))
+    {
+        return Err(Fault::answer(format!(
+            "it sent the bytes {start} to {end} as if they were the whole file"
+        )));
+    }
+    Ok(Answer::Whole { total })
+}
+
 /// A 206: the part must begin where it was asked to, in the version it was asked of (B-87, B-94).
 fn part(asked: &Asked, headers: &HeaderMap) -> Result<Answer, Fault> {
     let shown = text(headers, &CONTENT_RANGE).unwrap_or_default();
-    let Some((start, end, total)) = content_range(shown) else {
+    let several = text(headers, &CONTENT_TYPE).is_some_and(|kind| kind.starts_with("multipart/"));
+    let Some((start, end, total)) = content_range(shown).filter(|_| !several) else {
         return Err(Fault::answer(format!(
             "it sent a part without a usable Content-Range (`{}`)",
             shown.chars().take(80).collect::<String>()
@@ -124,8 +141,9 @@ fn part(asked: &Asked, headers: &HeaderMap) -> Result<Answer, Fault> {
     if changed(asked, headers) {
         return Ok(Answer::StartOver("the remote file changed"));
     }
-    if let (Some(known), Some(total)) = (asked.total, total)
-        && known != total
+    if asked
+        .total
+        .is_some_and(|known| total.unwrap_or(known) != known || end > known)
     {
         return Ok(Answer::StartOver("the size of the remote file changed"));
     }
@@ -135,7 +153,7 @@ fn part(asked: &Asked, headers: &HeaderMap) -> Result<Answer, Fault> {
             asked.from
         )));
     }
-    if content_length(headers).is_some_and(|length| length != end - start) {
+    if content_length(headers)?.is_some_and(|length| length != end - start) {
         return Err(Fault::answer(
             "Content-Length and Content-Range contradict each other",
         ));
@@ -150,7 +168,7 @@ fn part(asked: &Asked, headers: &HeaderMap) -> Result<Answer, Fault> {
 fn past_the_end(asked: &Asked, headers: &HeaderMap) -> Answer {
     let says = text(headers, &CONTENT_RANGE)
         .and_then(|range| range.strip_prefix("bytes */"))
-        .and_then(|total| total.trim().parse::<u64>().ok());
+        .and_then(|total| number(total.trim()));
     let whole = says.or(asked.total) == Some(asked.from)
         && asked.total.is_none_or(|known| known == asked.from)
         && !changed(asked, headers);
@@ -172,7 +190,7 @@ fn changed(asked: &Asked, headers: &HeaderMap) -> bool {
     } else {
         &LAST_MODIFIED
     };
-    text(headers, header).is_some_and(|found| found != validator)
+    headers.contains_key(header) && text(headers, header) != Some(validator)
 }
 
 fn refusal(status: u16, headers: &HeaderMap, now: Timestamp) -> Fault {
@@ -199,15 +217,17 @@ fn refusal(status: u16, headers: &HeaderMap, now: Timestamp) -> Fault {
 }
 
 /// `Accept-Encoding: identity` was asked for; an encoded body has other bytes than the file, and its
-/// length and ranges count those.
+/// length and ranges count those. Of the transfer encodings, only `chunked` is undone on the way.
 fn not_encoded(headers: &HeaderMap) -> Result<(), Fault> {
-    for value in headers.get_all(CONTENT_ENCODING) {
-        let value = value.to_str().unwrap_or("?").trim();
-        if !value.is_empty() && !value.eq_ignore_ascii_case("identity") {
-            let shown: String = value.chars().take(40).collect();
-            return Err(Fault::answer(format!(
-                "it encoded the file as `{shown}` though not asked to"
-            )));
+    for (header, plain) in [(CONTENT_ENCODING, "identity"), (TRANSFER_ENCODING, "chunked")] {
+        for value in headers.get_all(header) {
+            let value = value.to_str().unwrap_or("?").trim();
+            if !value.is_empty() && !value.eq_ignore_ascii_case(plain) {
+                let shown: String = value.chars().take(40).collect();
+                return Err(Fault::answer(format!(
+                    "it encoded the file as `{shown}` though not asked to"
+                )));
+            }
         }
     }
     Ok(())
@@ -217,20 +237,25 @@ fn not_encoded(headers: &HeaderMap) -> Result<(), Fault> {
 /// that the sum over all files of a job is a number the store can keep.
 const FILE_BYTES_MAX: u64 = 1 << 46;
 
-fn content_length(headers: &HeaderMap) -> Option<u64> {
-    let length = text(headers, &CONTENT_LENGTH)?.trim().parse().ok()?;
-    (length <= FILE_BYTES_MAX).then_some(length)
+/// The announced length. One that is beyond belief counts as none: the body tells how long it is.
+fn content_length(headers: &HeaderMap) -> Result<Option<u64>, Fault> {
+    if !headers.contains_key(CONTENT_LENGTH) {
+        return Ok(None);
+    }
+    let length = text(headers, &CONTENT_LENGTH).and_then(|length| number(length.trim()));
+    let length = length.ok_or_else(|| Fault::answer("its Content-Length is not one number"))?;
+    Ok((length <= FILE_BYTES_MAX).then_some(length))
 }
 
 /// `bytes 5-9/10` is (5, 10, Some(10)).
 fn content_range(value: &str) -> Option<(u64, u64, Option<u64>)> {
     let (range, total) = value.trim().strip_prefix("bytes ")?.split_once('/')?;
     let (start, last) = range.split_once('-')?;
-    let (start, last): (u64, u64) = (start.trim().parse().ok()?, last.trim().parse().ok()?);
+    let (start, last) = (number(start.trim())?, number(last.trim())?);
     let end = last.checked_add(1)?;
     let total = match total.trim() {
         "*" => None,
-        total => Some(total.parse::<u64>().ok()?),
+        total => Some(number(total)?),
     };
     (start < end
         && end <= FILE_BYTES_MAX
@@ -238,14 +263,31 @@ fn content_range(value: &str) -> Option<(u64, u64, Option<u64>)> {
     .then_some((start, end, total))
 }
 
+/// Digits alone: `parse` would take a sign as well.
+fn number(text: &str) -> Option<u64> {
+    text.bytes()
+        .all(|byte| byte.is_ascii_digit())
+        .then(|| text.parse().ok())
+        .flatten()
+}
+
+/// A header's value; none when it is there twice and not the same, as nobody knows which one holds.
 fn text<'h>(headers: &'h HeaderMap, name: &http::HeaderName) -> Option<&'h str> {
-    headers.get(name)?.to_str().ok()
+    let mut values = headers.get_all(name).iter();
+    let first = values.next()?;
+    values
+        .all(|value| value == first)
+        .then(|| first.to_str().ok())
+        .flatten()
 }
 
 fn date_of(value: &str) -> Option<SystemTime> {
     httpdate::parse_http_date(value).ok()
 }
 
+#[cfg(test)]
+#[path = "answer_laws.rs"]
+mod laws;
 #[cfg(test)]
 #[path = "answer_tests.rs"]
 mod tests;

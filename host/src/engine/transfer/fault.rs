@@ -148,7 +148,7 @@ fn sentence(wire: Wire) -> &'static str {
         Wire::Malformed => "the server's answer is not HTTP",
         Wire::Certificate => "the server's certificate was not accepted",
         Wire::ClientCertificate => "the server asks for a client certificate",
-        Wire::TlsIncompatible => "no common version or cipher of TLS was found",
+        Wire::TlsIncompatible => "no common version, cipher or protocol of TLS was found",
         Wire::Tls => "the secure connection failed",
     }
 }
@@ -244,6 +244,7 @@ fn wire_of_tls(error: &rustls::Error) -> Wire {
             Alert::HandshakeFailure
             | Alert::ProtocolVersion
             | Alert::InsufficientSecurity
+            | Alert::NoApplicationProtocol
             | Alert::UnrecognisedName,
         )
         | rustls::Error::PeerIncompatible(_) => Wire::TlsIncompatible,

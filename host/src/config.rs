@@ -131,6 +131,8 @@ pub struct TransferConfig {
     pub idle_timeout: Duration,
     /// `User-Agent`.
     pub user_agent: String,
+    /// PEM files of certificates that are trusted beside the system's (default none).
+    pub ca: Vec<PathBuf>,
 }
 
 /// `[retention]`; `None` is never.

@@ -299,8 +299,14 @@ async fn load_plugins(room: &PluginRoom) {
 }
 
 fn runners(config: &Config, clock: &Clock) -> Result<Runners, CliError> {
-    let transfer = TransferRunner::new(&config.transfer, clock.clone())
-        .map_err(|why| CliError::Failed(Complaint::new("transfers cannot be made").cause(why)))?;
+    let transfer = TransferRunner::new(&config.transfer, clock.clone()).map_err(|why| {
+        // The one says which key, the other what is wrong with it.
+        let cause = match std::error::Error::source(&why) {
+            Some(source) => format!("{why}: {source}"),
+            None => why.to_string(),
+        };
+        CliError::Failed(Complaint::new("transfers cannot be made").cause(cause))
+    })?;
     let transfer: Arc<dyn crate::engine::Runner> = Arc::new(transfer);
     Ok(BTreeMap::from([(JobKind::Download, transfer)]))
 }

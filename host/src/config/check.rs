@@ -199,6 +199,12 @@ impl Check<'_, '_> {
                 (least, DAY),
             ),
             user_agent: self.user_agent(raw.user_agent.as_ref()),
+            ca: raw
+                .ca
+                .iter()
+                .flatten()
+                .map(|at| self.path("transfer.ca", at))
+                .collect(),
         }
     }
 

@@ -111,6 +111,9 @@ pub(super) struct RawTransfer {
     pub(super) idle_timeout: Option<At<Term>>,
     /// The `User-Agent` header. Default: `sexton/` and the version.
     pub(super) user_agent: Option<At<String>>,
+    /// PEM files of certificate authorities that are trusted beside the system's.
+    #[schemars(extend("default" = []))]
+    pub(super) ca: Option<Vec<At<String>>>,
 }
 
 /// How long ended jobs are kept. A job goes only when all its deliveries are settled or purged.

@@ -52,6 +52,7 @@ fn raw(config: &Config) -> RawConfig {
             connect_timeout: at(Term(config.transfer.connect_timeout)),
             idle_timeout: at(Term(config.transfer.idle_timeout)),
             user_agent: at(config.transfer.user_agent.clone()),
+            ca: Some(config.transfer.ca.iter().filter_map(|file| path(file)).collect()),
         },
         retention: RawRetention {
             finished: keep(config.retention.finished),

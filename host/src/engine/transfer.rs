@@ -30,11 +30,7 @@ use crate::job::{Code, ErrorContext, ErrorInfo, FileStatus, Job, JobKind, Outcom
 use crate::store::Run;
 
 pub use address::{check_file, display_url, remote_host};
-
-/// Why there is no download runner.
-#[derive(Debug, thiserror::Error)]
-#[error("cannot set up HTTP; check `[transfer] user_agent`")]
-pub struct TransferError(#[source] reqwest::Error);
+pub use client::TransferError;
 
 /// Runs [`JobKind::Download`]s.
 ///
@@ -52,7 +48,7 @@ impl TransferRunner {
     /// # Errors
     /// When the configuration makes no HTTP client.
     pub fn new(config: &TransferConfig, clock: Clock) -> Result<Self, TransferError> {
-        let client = client::build(config).map_err(TransferError)?;
+        let client = client::build(config)?;
         Ok(Self { client, clock })
     }
 

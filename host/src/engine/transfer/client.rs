@@ -1,7 +1,10 @@
 //! The HTTP client that all downloads share: its connections are reused from file to file.
 
+use std::io;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use reqwest::Certificate;
 use reqwest::header::{ACCEPT_ENCODING, HeaderMap, HeaderValue};
 use reqwest::redirect::{Attempt, Policy};
 
@@ -30,26 +33,65 @@ pub(super) struct RedirectRefused {
     why: String,
 }
 
+/// Most characters of a redirect's target that are repeated: a server may send a header full.
+const TARGET_CHARS_MAX: usize = 200;
+
+/// Why there is no download runner.
+#[derive(Debug, thiserror::Error)]
+pub enum TransferError {
+    /// A file of `[transfer] ca` cannot be used.
+    #[error("cannot use {}, named by `[transfer] ca`", path.display())]
+    Authority {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        #[source]
+        why: io::Error,
+    },
+    /// The client cannot be built.
+    #[error("cannot set up HTTP; check `[transfer] user_agent` and `[transfer] ca`")]
+    Client(#[source] reqwest::Error),
+}
+
 /// Builds the client.
 ///
 /// Certificates are checked against the system's store (`SSL_CERT_FILE` and `SSL_CERT_DIR` name
-/// another). A system without one can still fetch by http, so that is no error here: https then
-/// fails with the certificate error, which says what is missing.
+/// another) and the authorities of the configuration. A system without a store can still fetch by
+/// http, so that is no error here: https then fails with the certificate error, which says what is
+/// missing.
 ///
 /// # Errors
-/// When the configured user agent is not a header value.
-pub(super) fn build(config: &TransferConfig) -> Result<reqwest::Client, reqwest::Error> {
+/// When the configured user agent is not a header value, or an authority is no certificate.
+pub(super) fn build(config: &TransferConfig) -> Result<reqwest::Client, TransferError> {
     keep_buffers();
     // An `Err` means that a provider is installed already, which is as good.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    match builder(config).build() {
-        Ok(client) => Ok(client),
-        Err(why) => {
-            let client = builder(config).tls_certs_only([]).build()?;
-            tracing::warn!("https cannot be used, no certificate of the system is usable: {why}");
-            Ok(client)
-        }
+    let mut authorities = Vec::new();
+    for path in &config.ca {
+        let read = authorities_in(path).map_err(|why| TransferError::Authority {
+            path: path.clone(),
+            why,
+        })?;
+        authorities.extend(read);
     }
+    let none = authorities.is_empty();
+    match builder(config).tls_certs_merge(authorities).build() {
+        Err(why) if none => {
+            let client = builder(config).tls_certs_only([]).build();
+            tracing::warn!("https cannot be used, no certificate of the system is usable: {why}");
+            client.map_err(TransferError::Client)
+        }
+        built => built.map_err(TransferError::Client),
+    }
+}
+
+/// A file without a single certificate is refused: it was meant to hold one.
+fn authorities_in(path: &Path) -> io::Result<Vec<Certificate>> {
+    let read = Certificate::from_pem_bundle(&std::fs::read(path)?).map_err(io::Error::other)?;
+    if read.is_empty() {
+        return Err(io::Error::other("it holds no certificate in PEM form"));
+    }
+    Ok(read)
 }
 
 /// Has glibc keep freed network buffers instead of handing each back to the system.
@@ -62,7 +104,7 @@ fn keep_buffers() {
     drop(std::hint::black_box(Vec::<u8>::with_capacity(KEPT_BYTES)));
 }
 
-fn builder(config: &TransferConfig) -> reqwest::ClientBuilder {
+pub(super) fn builder(config: &TransferConfig) -> reqwest::ClientBuilder {
     let mut headers = HeaderMap::new();
     // Ranges and lengths must count the bytes of the file, not of an encoding.
     headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
@@ -93,11 +135,16 @@ fn refused(attempt: &Attempt<'_>) -> Option<String> {
     if attempt.previous().len() > REDIRECTS_MAX {
         Some(format!("redirected more than {REDIRECTS_MAX} times"))
     } else if !matches!(to.scheme(), "http" | "https") {
-        Some(format!("redirected to `{}`, which is not spoken", to.scheme()))
+        let scheme = capped(to.scheme());
+        Some(format!("redirected to `{scheme}`, which is not spoken"))
     } else if from_https && to.scheme() == "http" {
-        let shown = address::display_url(to.as_str());
+        let shown = capped(&address::display_url(to.as_str()));
         Some(format!("redirected from https to {shown}, which is not secure"))
     } else {
         None
     }
+}
+
+fn capped(text: &str) -> String {
+    text.chars().take(TARGET_CHARS_MAX).collect()
 }

@@ -184,6 +184,7 @@ impl Scene {
             connect_timeout: Duration::from_secs(5),
             idle_timeout: self.idle,
             user_agent: "sexton-test".to_owned(),
+            ca: Vec::new(),
         };
         let (client, clock) = (client::build(&config).unwrap(), Clock::real());
         let fetch = Fetch {

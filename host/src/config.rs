@@ -127,7 +127,7 @@ pub struct TransferConfig {
     pub slots_per_host: usize,
     /// Longest wait for a connection (default 30 s).
     pub connect_timeout: Duration,
-    /// Longest silence on a connection (default 60 s).
+    /// Longest wait for an answer and silence in it (default 60 s).
     pub idle_timeout: Duration,
     /// `User-Agent`.
     pub user_agent: String,

@@ -106,7 +106,7 @@ pub(super) struct RawTransfer {
     /// Longest wait for a connection (10ms to 1h).
     #[schemars(extend("default" = "30s"))]
     pub(super) connect_timeout: Option<At<Term>>,
-    /// Longest silence on a connection (10ms to 1d).
+    /// Longest wait for an answer, and longest silence in it (10ms to 1d). Fewer than 16 bytes a second for so long are silence too.
     #[schemars(extend("default" = "1min"))]
     pub(super) idle_timeout: Option<At<Term>>,
     /// The `User-Agent` header. Default: `sexton/` and the version.

@@ -21,6 +21,8 @@ mod pour;
 #[cfg(test)]
 mod tests;
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 
 use super::{IntentControl, RunControl, RunEnd, Runner, Stopped};
@@ -40,6 +42,7 @@ pub use client::TransferError;
 pub struct TransferRunner {
     client: reqwest::Client,
     clock: Clock,
+    idle: Duration,
 }
 
 impl TransferRunner {
@@ -48,8 +51,11 @@ impl TransferRunner {
     /// # Errors
     /// When the configuration makes no HTTP client.
     pub fn new(config: &TransferConfig, clock: Clock) -> Result<Self, TransferError> {
-        let client = client::build(config)?;
-        Ok(Self { client, clock })
+        Ok(Self {
+            client: client::build(config)?,
+            clock,
+            idle: config.idle_timeout,
+        })
     }
 
     fn not_implemented(&self, job: &Job) -> ErrorInfo {
@@ -82,6 +88,7 @@ impl Runner for TransferRunner {
             stop: &control.stop,
             job: job.id,
             attempt: job.attempt,
+            idle: self.idle,
         };
         fetch.run(files).await
     }

@@ -66,6 +66,18 @@ impl Fault {
         }
     }
 
+    /// A body that drips.
+    pub(super) fn slow(least: u64) -> Self {
+        let (code, class) = classify::wire(Wire::TimedOut);
+        Self {
+            code,
+            class,
+            context: ErrorContext::GeneralTransport,
+            what: format!("the server sends fewer than {least} bytes a second"),
+            retry_after: None,
+        }
+    }
+
     /// Local file work that failed.
     pub(super) fn local(error: &io::Error) -> Self {
         let (code, class) = match error.raw_os_error() {

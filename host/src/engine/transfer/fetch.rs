@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use reqwest::header::{IF_RANGE, RANGE};
 use tokio_util::sync::CancellationToken;
@@ -31,6 +32,7 @@ pub(super) struct Fetch<'a, P> {
     pub(super) stop: &'a CancellationToken,
     pub(super) job: JobId,
     pub(super) attempt: u32,
+    pub(super) idle: Duration,
 }
 
 /// One file while it is worked on.
@@ -187,6 +189,7 @@ impl<P: Progress> Fetch<'_, P> {
             self.stop,
             temp,
             expect,
+            self.idle,
             work.status.clone(),
         );
         let (end, status) = pour.run(body).await?;

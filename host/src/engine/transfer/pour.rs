@@ -39,6 +39,11 @@ const WRITE_BYTES: u64 = 256 << 10;
 /// Chunks that start a write: a server that sends single bytes must not grow the list.
 const WRITE_CHUNKS: usize = 256;
 
+/// Bytes a second, over a whole idle time-out, that make a body one that comes. A server that drips a
+/// byte now and then is never silent and would hold a slot for years; no line that anybody waits for is
+/// as slow as this.
+const RATE_MIN: u64 = 16;
+
 /// How a body ended, everything received being durable.
 #[derive(Debug)]
 pub(super) enum End {
@@ -70,6 +75,7 @@ pub(super) struct Pour<'a, P> {
     pub(super) stop: &'a CancellationToken,
     pub(super) temp: Arc<File>,
     pub(super) expect: Expect,
+    idle: Duration,
     state: State,
 }
 
@@ -80,6 +86,10 @@ struct State {
     /// Bytes handed to writes that ended or are under way.
     handed: u64,
     pending: Vec<Bytes>,
+    /// What had been received when the rate was last looked at.
+    heard: u64,
+    /// Reading has paused since then, so that the rate is not the server's.
+    paused: bool,
     end: Option<End>,
     due: bool,
     finished: bool,
@@ -90,6 +100,7 @@ enum Event {
     Written(io::Result<()>),
     Saved(Saved),
     Due,
+    Watch,
     Chunk(Result<Option<Bytes>, reqwest::Error>),
 }
 
@@ -106,11 +117,14 @@ impl<'a, P: Progress> Pour<'a, P> {
         stop: &'a CancellationToken,
         temp: Arc<File>,
         expect: Expect,
+        idle: Duration,
         file: FileStatus,
     ) -> Self {
         let state = State {
             received: file.bytes_transferred,
             handed: file.bytes_transferred,
+            heard: file.bytes_transferred,
+            paused: false,
             file,
             pending: Vec::new(),
             end: None,
@@ -123,6 +137,7 @@ impl<'a, P: Progress> Pour<'a, P> {
             stop,
             temp,
             expect,
+            idle,
             state,
         }
     }
@@ -135,7 +150,8 @@ impl<'a, P: Progress> Pour<'a, P> {
         let mut writing: Option<JoinHandle<io::Result<()>>> = None;
         let mut saving: Option<BoxFuture<'a, Saved>> = None;
         let timer = self.clock.sleep_until(self.clock.now().after(SAVE_EVERY));
-        tokio::pin!(timer);
+        let watch = self.clock.sleep_until(self.clock.now().after(self.idle));
+        tokio::pin!(timer, watch);
         loop {
             match self.work(writing.is_some(), saving.is_some()) {
                 Work::Write => writing = Some(self.write()),
@@ -146,17 +162,22 @@ impl<'a, P: Progress> Pour<'a, P> {
                 Work::None if self.state.finished && writing.is_none() && saving.is_none() => break,
                 Work::None => {}
             }
-            let state = &self.state;
+            let state = &mut self.state;
             let reading = state.end.is_none();
             let room = state.received - state.file.bytes_transferred < WINDOW_BYTES;
+            state.paused |= !room;
             let event = tokio::select! {
                 biased;
                 () = self.stop.cancelled(), if reading => Event::Stop,
                 written = settled(&mut writing) => Event::Written(joined(written)),
                 saved = settled(&mut saving) => Event::Saved(saved),
                 () = &mut timer, if reading && !state.due => Event::Due,
+                () = &mut watch, if reading => Event::Watch,
                 chunk = body.chunk(), if reading && room => Event::Chunk(chunk),
             };
+            if matches!(event, Event::Watch) {
+                watch.set(self.clock.sleep_until(self.clock.now().after(self.idle)));
+            }
             self.apply(event)?;
         }
         let State { file, end, .. } = self.state;
@@ -191,6 +212,13 @@ impl<'a, P: Progress> Pour<'a, P> {
         match event {
             Event::Stop => state.end = Some(End::Stopped),
             Event::Due => state.due = true,
+            Event::Watch => {
+                let least = self.idle.as_millis().saturating_mul(u128::from(RATE_MIN)) / 1000;
+                if !state.paused && u128::from(state.received - state.heard) < least {
+                    state.end = Some(End::Broken(Fault::slow(RATE_MIN)));
+                }
+                (state.heard, state.paused) = (state.received, false);
+            }
             Event::Written(done) => done.map_err(|why| Fault::local(&why))?,
             Event::Saved(done) => state.file = done?,
             Event::Chunk(Ok(Some(chunk))) => {

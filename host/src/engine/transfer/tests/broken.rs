@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tokio::io::AsyncWriteExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::*;
 
@@ -116,6 +116,41 @@ async fn b89_a_silent_server_times_out_and_what_came_is_kept() {
     };
     assert_eq!(error.code, Code::INTERNET_TIMEOUT);
     assert_eq!(scene.recorded().bytes_transferred, 8000);
+}
+
+/// An honest server may pause: only a rate that nobody waits for is silence.
+#[tokio::test]
+async fn j198_a_body_that_drips_is_silent() {
+    let mut scene = Scene::new(vec![]).await;
+    scene.idle = Duration::from_secs(1);
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    scene.file.remote = format!("http://{}/x", listener.local_addr().unwrap());
+    tokio::spawn(async move {
+        let (mut socket, _) = listener.accept().await.unwrap();
+        let mut asked = Vec::new();
+        while !asked.ends_with(b"\r\n\r\n") {
+            asked.push(socket.read_u8().await.unwrap());
+        }
+        let head = "HTTP/1.1 200 OK\r\nETag: \"a\"\r\nContent-Length: 100000\r\n\r\n";
+        socket.write_all(head.as_bytes()).await.unwrap();
+        // Long enough to be cut off, and then an end of another name.
+        for _ in 0..50 {
+            let _ = socket.write_all(b"x").await;
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        }
+    });
+    let RunEnd::Transient { error, .. } = scene.run().await else {
+        panic!()
+    };
+    assert_eq!(
+        (error.code, error.context),
+        (Code::INTERNET_TIMEOUT, ErrorContext::GeneralTransport)
+    );
+    assert!(
+        error.description.contains("fewer than 16 bytes a second"),
+        "{error:?}"
+    );
+    assert_eq!(scene.recorded().bytes_transferred, scene.temporary().len() as u64);
 }
 
 #[tokio::test]

@@ -194,6 +194,7 @@ impl Scene {
             stop: &self.stop,
             job: self.job,
             attempt: 7,
+            idle: self.idle,
         };
         fetch.run(vec![self.file.clone()]).await
     }

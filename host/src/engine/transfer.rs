@@ -10,6 +10,7 @@
 //! that two versions of a file are the same: what cannot be proven starts over (B-94).
 
 mod address;
+mod anew;
 mod answer;
 mod classify;
 mod client;
@@ -21,6 +22,7 @@ mod pour;
 #[cfg(test)]
 mod tests;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -30,6 +32,8 @@ use crate::clock::Clock;
 use crate::config::TransferConfig;
 use crate::job::{Code, ErrorContext, ErrorInfo, FileStatus, Job, JobKind, Outcome};
 use crate::store::Run;
+
+use anew::StartOvers;
 
 pub use address::{check_file, display_url, remote_host};
 pub use client::TransferError;
@@ -43,6 +47,7 @@ pub struct TransferRunner {
     client: reqwest::Client,
     clock: Clock,
     idle: Duration,
+    start_overs: Arc<StartOvers>,
 }
 
 impl TransferRunner {
@@ -55,6 +60,7 @@ impl TransferRunner {
             client: client::build(config)?,
             clock,
             idle: config.idle_timeout,
+            start_overs: Arc::default(),
         })
     }
 
@@ -89,8 +95,13 @@ impl Runner for TransferRunner {
             job: job.id,
             attempt: job.attempt,
             idle: self.idle,
+            start_overs: &self.start_overs,
         };
-        fetch.run(files).await
+        let end = fetch.run(files).await;
+        if matches!(end, RunEnd::Finished | RunEnd::Fatal { .. }) {
+            self.start_overs.forget(job.id);
+        }
+        end
     }
 
     async fn complete(
@@ -102,6 +113,7 @@ impl Runner for TransferRunner {
         if job.kind != JobKind::Download {
             return Err(self.not_implemented(job));
         }
+        self.start_overs.forget(job.id);
         place::complete(job, files, control).await
     }
 
@@ -115,6 +127,7 @@ impl Runner for TransferRunner {
         if job.kind != JobKind::Download {
             return Ok(());
         }
+        self.start_overs.forget(job.id);
         place::cancel(job, files, control).await
     }
 }

@@ -8,6 +8,7 @@ use std::time::Duration;
 use reqwest::header::{IF_RANGE, RANGE};
 use tokio_util::sync::CancellationToken;
 
+use super::anew::{StartOvers, Why};
 use super::answer::{self, Answer, Asked, Version};
 use super::classify::Class;
 use super::fault::{Fault, Halt};
@@ -15,7 +16,7 @@ use super::pour::{End, Expect, Pour};
 use super::{Progress, address, disk};
 use crate::clock::Clock;
 use crate::engine::RunEnd;
-use crate::job::{Code, ErrorContext, FileStatus, JobId};
+use crate::job::{FileStatus, JobId};
 
 /// Files up to this size get one checkpoint, at their end or after half a second: one more at their
 /// start would double what a job of small files costs (P6).
@@ -33,6 +34,7 @@ pub(super) struct Fetch<'a, P> {
     pub(super) job: JobId,
     pub(super) attempt: u32,
     pub(super) idle: Duration,
+    pub(super) start_overs: &'a StartOvers,
 }
 
 /// One file while it is worked on.
@@ -86,7 +88,7 @@ impl<P: Progress> Fetch<'_, P> {
             let version = answer::version(headers);
             let expect = match answer::judge(&asked, response.status().as_u16(), headers, self.clock.now())? {
                 Answer::StartOver(why) => {
-                    work.start_over(why)?;
+                    self.start_over(&mut work, Why::Changed(why))?;
                     continue;
                 }
                 Answer::Complete => {
@@ -95,7 +97,8 @@ impl<P: Progress> Fetch<'_, P> {
                 }
                 Answer::Whole { total } => {
                     if asked.from > 0 {
-                        work.start_over("the server sent the whole of it")?;
+                        let why = sent_whole(&asked, &version);
+                        self.start_over(&mut work, why)?;
                     }
                     self.connect(connected).await?;
                     self.begin(&mut work, version, total).await?;
@@ -140,6 +143,10 @@ impl<P: Progress> Fetch<'_, P> {
                 .map(Arc::new);
         }
         if work.temp.is_none() {
+            if durable > 0 && !usable {
+                let why = Why::NoRange("the server names no version of the file that could be gone on with");
+                self.start_overs.count(self.job, work.status.index, why)?;
+            }
             work.status.bytes_transferred = 0;
         }
         Ok(work)
@@ -176,6 +183,24 @@ impl<P: Progress> Fetch<'_, P> {
             None => disk::create(&path).map(Arc::new),
         });
         work.temp = Some(temp.await?);
+        Ok(())
+    }
+
+    /// Forgets the bytes that are here (B-94). Once in a run: a file that changes faster than it is
+    /// fetched waits for the retry. Some ten times in all (BP-09).
+    fn start_over(&self, work: &mut Work, why: Why) -> Result<(), Fault> {
+        tracing::info!(
+            url = address::display_url(&work.status.remote),
+            lost = work.status.bytes_transferred,
+            "starting the file over: {}",
+            why.words()
+        );
+        work.status.bytes_transferred = 0;
+        work.restarts += 1;
+        self.start_overs.count(self.job, work.status.index, why)?;
+        if work.restarts > 1 {
+            return Err(why.fault(Class::Transient, "for the second time in a row"));
+        }
         Ok(())
     }
 
@@ -219,26 +244,13 @@ impl Work {
             validator: self.status.validator.clone().filter(|_| from > 0),
         }
     }
+}
 
-    /// Forgets the bytes that are here (B-94). Once in a run: a file that changes faster than it is
-    /// fetched waits for the retry.
-    fn start_over(&mut self, why: &'static str) -> Result<(), Fault> {
-        tracing::info!(
-            url = address::display_url(&self.status.remote),
-            lost = self.status.bytes_transferred,
-            "starting the file over: {why}"
-        );
-        self.status.bytes_transferred = 0;
-        self.restarts += 1;
-        if self.restarts > 1 {
-            return Err(Fault {
-                code: Code::REMOTE_FILE_CHANGED,
-                class: Class::Transient,
-                context: ErrorContext::RemoteFile,
-                what: format!("{why}, for the second time in a row"),
-                retry_after: None,
-            });
-        }
-        Ok(())
+/// What a whole file in answer to a range means: another version, or a server without ranges (B-87).
+fn sent_whole(asked: &Asked, version: &Version) -> Why {
+    if version.validator == asked.validator {
+        Why::NoRange("the server sent the whole file where the rest of it was asked for")
+    } else {
+        Why::Changed("the server has another version of the file")
     }
 }

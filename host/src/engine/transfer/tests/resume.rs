@@ -1,5 +1,6 @@
 //! Going on where an earlier run ended, and never with bytes of two versions in one file (J-75).
 
+use super::super::anew::START_OVERS_MAX;
 use super::scene::part;
 use super::*;
 
@@ -266,4 +267,58 @@ async fn p9_at_most_eight_mib_are_without_a_checkpoint() {
         len = watch => len,
     };
     assert!((4 << 20..=8 << 20).contains(&len), "{len}");
+}
+
+/// The server's nodes name the same bytes differently, and every body is cut: each run gets somewhere,
+/// and none gets there.
+#[tokio::test]
+async fn bp09_a_version_that_changes_at_every_answer_ends_in_a_named_error() {
+    let mut scene = cut_scene(V1).await;
+    for node in 0.. {
+        scene.then(vec![
+            ok(&body(SIZE), &format!("ETag: \"node {node}\"\r\n")).cut(1 << 20),
+        ]);
+        match scene.run().await {
+            RunEnd::Transient { error, .. } => assert_eq!(error.code, Code::CONNECTION_CLOSED),
+            RunEnd::Fatal { error } => {
+                assert_eq!(node, START_OVERS_MAX);
+                assert_eq!(error.code, Code::REMOTE_FILE_CHANGED);
+                assert_eq!(error.context, ErrorContext::RemoteFile);
+                assert!(error.description.contains("10 times already"), "{error:?}");
+                break;
+            }
+            other => panic!("{other:?}"),
+        }
+        assert!(node < START_OVERS_MAX, "it has no end");
+        scene.again();
+    }
+    // A handler that resumes the job gives it as many again.
+    scene.start_overs.forget(scene.job);
+    scene.then(vec![ok(&other(), V2)]);
+    assert_eq!(scene.run().await, RunEnd::Finished);
+    assert_whole(&scene, &other());
+}
+
+#[tokio::test]
+async fn bp03_a_server_that_cannot_go_on_and_always_cuts_ends_in_a_named_error() {
+    // By saying nothing of the version, and by ignoring the range.
+    for headers in ["", "ETag: W/\"v1\"\r\n", V1] {
+        let mut scene = cut_scene(headers).await;
+        for run in 0.. {
+            scene.then(vec![ok(&body(SIZE), headers).cut(1 << 20)]);
+            match scene.run().await {
+                RunEnd::Transient { error, .. } => assert_eq!(error.code, Code::CONNECTION_CLOSED),
+                RunEnd::Fatal { error } => {
+                    assert_eq!(
+                        (run, error.code),
+                        (START_OVERS_MAX, Code::INSUFFICIENT_RANGE_SUPPORT)
+                    );
+                    break;
+                }
+                other => panic!("{other:?}"),
+            }
+            assert!(run < START_OVERS_MAX, "it has no end");
+            scene.again();
+        }
+    }
 }

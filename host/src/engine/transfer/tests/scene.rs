@@ -9,7 +9,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-use super::super::{Progress, client, disk, fetch::Fetch};
+use super::super::{Progress, StartOvers, client, disk, fetch::Fetch};
 use crate::clock::Clock;
 use crate::config::TransferConfig;
 use crate::engine::{RunEnd, Stopped};
@@ -148,6 +148,7 @@ pub(super) struct Scene {
     pub(super) recorder: Recorder,
     pub(super) stop: CancellationToken,
     pub(super) idle: Duration,
+    pub(super) start_overs: StartOvers,
     asked: Arc<Mutex<Vec<String>>>,
     script: Arc<Mutex<Vec<Reply>>>,
 }
@@ -168,6 +169,7 @@ impl Scene {
             recorder: Recorder::default(),
             stop: CancellationToken::new(),
             idle: Duration::from_secs(20),
+            start_overs: StartOvers::default(),
             asked,
             script,
         }
@@ -195,6 +197,7 @@ impl Scene {
             job: self.job,
             attempt: 7,
             idle: self.idle,
+            start_overs: &self.start_overs,
         };
         fetch.run(vec![self.file.clone()]).await
     }

@@ -175,22 +175,39 @@ impl Scene {
         }
     }
 
+    /// Where the server listens.
+    pub(super) fn remote_address(&self) -> std::net::SocketAddr {
+        let host = self
+            .file
+            .remote
+            .trim_start_matches("http://")
+            .trim_end_matches("/x");
+        host.parse().unwrap()
+    }
+
     pub(super) fn then(&self, script: Vec<Reply>) {
         *self.script.lock().unwrap() = script;
     }
 
     pub(super) async fn run(&self) -> RunEnd {
-        let config = TransferConfig {
+        self.run_with(&client::build(&self.config()).unwrap()).await
+    }
+
+    pub(super) fn config(&self) -> TransferConfig {
+        TransferConfig {
             slots: 1,
             slots_per_host: 1,
             connect_timeout: Duration::from_secs(5),
             idle_timeout: self.idle,
             user_agent: "sexton-test".to_owned(),
             ca: Vec::new(),
-        };
-        let (client, clock) = (client::build(&config).unwrap(), Clock::real());
+        }
+    }
+
+    pub(super) async fn run_with(&self, client: &reqwest::Client) -> RunEnd {
+        let clock = Clock::real();
         let fetch = Fetch {
-            client: &client,
+            client,
             progress: &self.recorder,
             clock: &clock,
             stop: &self.stop,

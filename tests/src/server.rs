@@ -22,10 +22,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
-use tokio::io::AsyncWriteExt;
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 
+use answer::After;
 pub use request::Request;
 
 /// A file as the server has it.
@@ -140,6 +141,35 @@ pub enum Behaviour {
     EndlessHeaders,
     /// Closes the connection without a word.
     Close,
+    /// Does exactly this, byte by byte. The connection serves the next request unless a step ends it.
+    Script(Vec<Step>),
+}
+
+/// A step of [`Behaviour::Script`].
+#[derive(Clone, Debug)]
+pub enum Step {
+    /// Sends these bytes.
+    Send(Bytes),
+    /// Sends them one by one, waiting after each, and over again for ever.
+    Drip(Bytes, Duration),
+    /// Sends them again and again for ever.
+    Repeat(Bytes),
+    /// Is silent for ever.
+    Hang,
+    /// Closes the connection in good order.
+    Close,
+    /// Ends the connection without the farewell that its protocol asks for (TLS has one).
+    Abandon,
+    /// Resets the connection.
+    Reset,
+}
+
+impl Step {
+    /// Sends this text.
+    #[must_use]
+    pub fn text(text: impl Into<String>) -> Self {
+        Self::Send(text.into().into())
+    }
 }
 
 /// The server. It ends when it is dropped.
@@ -149,6 +179,9 @@ pub struct BadServer {
     shared: Arc<Shared>,
     task: JoinHandle<()>,
 }
+
+/// A connection being served.
+pub type BoxFuture = std::pin::Pin<Box<dyn Future<Output = ()> + Send>>;
 
 #[derive(Debug, Default)]
 struct Shared {
@@ -190,6 +223,20 @@ impl BadServer {
     #[must_use]
     pub fn url(&self, path: &str) -> String {
         format!("http://{}{path}", self.address)
+    }
+
+    /// What serves a connection that somebody else accepted, and put TLS over, by the same routes.
+    pub fn over<L>(&self) -> impl Fn(L) -> BoxFuture + Clone + Send + use<L>
+    where
+        L: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let shared = Arc::clone(&self.shared);
+        move |mut line| {
+            let shared = Arc::clone(&shared);
+            Box::pin(async move {
+                converse(&mut line, shared).await;
+            })
+        }
     }
 
     /// Where it listens.
@@ -234,16 +281,25 @@ async fn accept(listener: TcpListener, shared: Arc<Shared>) {
         tokio::select! {
             accepted = listener.accept() => if let Ok((socket, _)) = accepted {
                 let _ = socket.set_nodelay(true);
-                connections.spawn(converse(socket, Arc::clone(&shared)));
+                connections.spawn(serve(socket, Arc::clone(&shared)));
             },
             Some(_) = connections.join_next() => {}
         }
     }
 }
 
+async fn serve(mut socket: TcpStream, shared: Arc<Shared>) {
+    if converse(&mut socket, shared).await == After::Reset {
+        let _ = socket.set_zero_linger();
+    }
+}
+
 /// Serves one connection until it is closed by either side.
-async fn converse(mut socket: TcpStream, shared: Arc<Shared>) {
-    while let Ok(Some(request)) = request::read(&mut socket).await {
+async fn converse<L>(socket: &mut L, shared: Arc<Shared>) -> After
+where
+    L: AsyncRead + AsyncWrite + Unpin,
+{
+    while let Ok(Some(request)) = request::read(socket).await {
         let (path, count, behaviour) = shared.note(&request);
         let at = {
             let mut requests = held(&shared.requests);
@@ -259,13 +315,16 @@ async fn converse(mut socket: TcpStream, shared: Arc<Shared>) {
                 noted.sent += bytes;
             }
         };
-        if !matches!(answer::send(&mut socket, plan, sent).await, Ok(true)) {
-            break;
+        match answer::send(socket, plan, sent).await {
+            Ok(After::Keep) => {}
+            Ok(After::Close) | Err(_) => break,
+            Ok(after) => return after,
         }
     }
     let _ = socket.shutdown().await;
     // Reading on keeps unread bytes from turning the close into a reset.
-    let _ = tokio::io::copy(&mut socket, &mut tokio::io::sink()).await;
+    let _ = tokio::io::copy(socket, &mut tokio::io::sink()).await;
+    After::Close
 }
 
 impl Shared {

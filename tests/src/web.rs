@@ -2,6 +2,7 @@
 
 use std::ops::Deref;
 
+use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Runtime;
 
 use crate::server::{BadServer, Behaviour, Remote};
@@ -11,7 +12,7 @@ use crate::server::{BadServer, Behaviour, Remote};
 pub struct Web {
     // Dropped before the runtime that it lives in.
     server: BadServer,
-    _runtime: Runtime,
+    runtime: Runtime,
 }
 
 impl Web {
@@ -27,10 +28,28 @@ impl Web {
             .build()
             .expect("a runtime can be made");
         let server = runtime.block_on(BadServer::start()).expect("a port can be bound");
-        Self {
-            server,
-            _runtime: runtime,
-        }
+        Self { server, runtime }
+    }
+
+    /// Listens on another port of the loopback, has `serve` deal with each connection for as long as
+    /// this value lives, and returns the port.
+    ///
+    /// # Panics
+    /// When no port can be bound.
+    pub fn listen<F>(&self, serve: impl Fn(TcpStream) -> F + Send + 'static) -> u16
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        let bound = self.runtime.block_on(TcpListener::bind("127.0.0.1:0"));
+        let listener = bound.expect("a port can be bound");
+        let port = listener.local_addr().expect("it is bound").port();
+        self.runtime.spawn(async move {
+            while let Ok((socket, _)) = listener.accept().await {
+                let _ = socket.set_nodelay(true);
+                tokio::spawn(serve(socket));
+            }
+        });
+        port
     }
 
     /// A URL that is denied: the job that asks for it is in `error` at once.

@@ -17,7 +17,7 @@ const MIB: usize = 1 << 20;
 const REFETCHED_MAX: u64 = 8 << 20;
 
 /// Bytes in which no two blocks are alike, so that a mixed file cannot pass for a whole one.
-fn body(size: usize, seed: u64) -> Vec<u8> {
+pub(crate) fn body(size: usize, seed: u64) -> Vec<u8> {
     let mut state = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
     let words = std::iter::repeat_with(move || {
         state ^= state << 13;

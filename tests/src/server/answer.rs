@@ -4,10 +4,9 @@ use std::io;
 use std::time::Duration;
 
 use bytes::Bytes;
-use tokio::io::AsyncWriteExt;
-use tokio::net::TcpStream;
+use tokio::io::{AsyncWrite, AsyncWriteExt};
 
-use super::{Behaviour, Remote, Request};
+use super::{Behaviour, Remote, Request, Step};
 
 /// Bytes handed to the system at once where nothing slower was asked for.
 const PIECE_BYTES: usize = 64 << 10;
@@ -22,6 +21,16 @@ pub(super) struct Plan {
     chunked: bool,
     pace: Option<(usize, Duration)>,
     then: Then,
+    script: Vec<Step>,
+}
+
+/// What becomes of the connection after an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum After {
+    Keep,
+    Close,
+    Abandon,
+    Reset,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -99,11 +108,19 @@ pub(super) fn plan(behaviour: &Behaviour, request: &Request, count: usize, path:
             then: Then::Close,
             ..Plan::default()
         },
+        Behaviour::Script(script) => Plan {
+            script: script.clone(),
+            ..Plan::default()
+        },
     }
 }
 
-/// Sends it; `true` when the connection can serve another request. `sent` is told of body bytes.
-pub(super) async fn send(socket: &mut TcpStream, plan: Plan, sent: impl Fn(u64)) -> io::Result<bool> {
+/// Sends it. `sent` is told of body bytes.
+pub(super) async fn send(
+    socket: &mut (impl AsyncWrite + Unpin),
+    plan: Plan,
+    sent: impl Fn(u64),
+) -> io::Result<After> {
     socket.write_all(plan.head.as_bytes()).await?;
     let until = plan.until.unwrap_or(plan.body.len()).min(plan.body.len());
     let (size, delay) = plan.pace.unwrap_or((PIECE_BYTES, Duration::ZERO));
@@ -124,14 +141,40 @@ pub(super) async fn send(socket: &mut TcpStream, plan: Plan, sent: impl Fn(u64))
     if plan.chunked && until == plan.body.len() {
         socket.write_all(b"0\r\n\r\n").await?;
     }
+    socket.flush().await?;
     match plan.then {
-        Then::Keep => Ok(true),
-        Then::Close => Ok(false),
+        Then::Keep => follow(socket, plan.script).await,
+        Then::Close => Ok(After::Close),
         Then::Hang => std::future::pending().await,
         Then::Endless => loop {
             socket.write_all(b"X-More: of the same\r\n").await?;
         },
     }
+}
+
+async fn follow(socket: &mut (impl AsyncWrite + Unpin), script: Vec<Step>) -> io::Result<After> {
+    for step in script {
+        match step {
+            Step::Send(bytes) => {
+                socket.write_all(&bytes).await?;
+                socket.flush().await?;
+            }
+            Step::Drip(bytes, delay) => loop {
+                for byte in bytes.chunks(1) {
+                    socket.write_all(byte).await?;
+                    tokio::time::sleep(delay).await;
+                }
+            },
+            Step::Repeat(bytes) => loop {
+                socket.write_all(&bytes).await?;
+            },
+            Step::Hang => std::future::pending().await,
+            Step::Close => return Ok(After::Close),
+            Step::Abandon => return Ok(After::Abandon),
+            Step::Reset => return Ok(After::Reset),
+        }
+    }
+    Ok(After::Keep)
 }
 
 impl Plan {

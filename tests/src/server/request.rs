@@ -2,8 +2,7 @@
 
 use std::io;
 
-use tokio::io::AsyncReadExt;
-use tokio::net::TcpStream;
+use tokio::io::{AsyncRead, AsyncReadExt};
 
 /// Longest request head that is read.
 const HEAD_BYTES_MAX: usize = 64 << 10;
@@ -58,7 +57,7 @@ impl Request {
 }
 
 /// Reads one request head; `None` when the connection was closed before it.
-pub(super) async fn read(socket: &mut TcpStream) -> io::Result<Option<Request>> {
+pub(super) async fn read(socket: &mut (impl AsyncRead + Unpin)) -> io::Result<Option<Request>> {
     let mut head = Vec::new();
     while !head.ends_with(b"\r\n\r\n") {
         let mut byte = [0];

@@ -1,0 +1,46 @@
+//! The benchmark suite: every budget of the design, measured beside its peers in the same run.
+//!
+//! `cargo bench -p sexton-tests` runs all of it; `-- p1 p3` picks; `-- --quick` makes everything
+//! small, to see that it works; `-- --dir PATH` names the disk. The result is one Markdown table on
+//! stdout; what happens meanwhile is told on stderr.
+
+mod bench;
+mod machine;
+mod measure;
+mod report;
+
+use std::process::ExitCode;
+
+use bench::Bench;
+use report::Report;
+
+/// One benchmark: its id, what it measures, and how.
+struct Budget {
+    id: &'static str,
+    title: &'static str,
+    run: fn(&Bench) -> Report,
+}
+
+/// All of them, in the order of the table.
+const BUDGETS: &[Budget] = &[];
+
+fn main() -> ExitCode {
+    let ids: Vec<&str> = BUDGETS.iter().map(|budget| budget.id).collect();
+    let bench = match Bench::from_args(std::env::args().skip(1), &ids) {
+        Ok(bench) => bench,
+        Err(why) => {
+            eprintln!("{why}");
+            return ExitCode::from(2);
+        }
+    };
+    let mut table = report::Table::new(&bench);
+    for budget in BUDGETS.iter().filter(|budget| bench.wants(budget.id)) {
+        eprintln!("{}: {} …", budget.id, budget.title);
+        let before = measure::syncs(bench.dir(), bench.pick(200, 20));
+        let report = (budget.run)(&bench);
+        let after = measure::syncs(bench.dir(), bench.pick(200, 20));
+        table.add(budget.id, budget.title, report, &[before, after]);
+    }
+    println!("{table}");
+    ExitCode::SUCCESS
+}

@@ -5,7 +5,6 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, RwLock};
 use std::time::Duration;
 
-use async_trait::async_trait;
 use tokio::net::UnixListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
@@ -16,12 +15,12 @@ use crate::api::{self, Api};
 use crate::cli::{CliError, Complaint, ExitStatus};
 use crate::clock::Clock;
 use crate::config::{Config, FailFastMode};
-use crate::dispatch::{DispatchSettings, Dispatcher, Handlers, Policies};
+use crate::dispatch::{DispatchSettings, Dispatcher, Policies};
 use crate::engine::transfer::TransferRunner;
 use crate::engine::{Engine, EngineSettings, Runners};
 use crate::fail_fast::{Children, Ending, FailFast};
-use crate::job::{JobKind, PluginName, Reply};
-use crate::plugin::{Call, Exports, PluginRoom, RoomOptions, SharedView};
+use crate::job::JobKind;
+use crate::plugin::{PluginRoom, RoomOptions};
 use crate::store::{SqliteOptions, SqliteStore, Store, StoreError};
 
 use super::handle::{HostParts, HostShared, retention};
@@ -107,7 +106,7 @@ pub async fn start(options: HostOptions) -> Result<Started, CliError> {
     let drain = config.host.drain;
     let dispatcher = Dispatcher::new(
         Arc::clone(&store),
-        Arc::new(RoomHandlers(room.clone())),
+        Arc::new(room.clone()),
         Arc::clone(&policies),
         clock.clone(),
         DispatchSettings {
@@ -320,26 +319,4 @@ pub(super) fn store_error(why: StoreError) -> CliError {
         }
         _ => complaint,
     })
-}
-
-/// The plugin room as dispatch sees it.
-struct RoomHandlers(PluginRoom);
-
-#[async_trait]
-impl Handlers for RoomHandlers {
-    async fn call(&self, plugin: &PluginName, call: Call, view: SharedView) -> Reply {
-        self.0.call(plugin, call, view).await
-    }
-
-    fn exports(&self) -> Arc<BTreeMap<PluginName, Exports>> {
-        self.0.exports()
-    }
-
-    fn changes(&self) -> watch::Receiver<u64> {
-        self.0.changes()
-    }
-
-    fn threads(&self) -> tokio::runtime::Handle {
-        self.0.handle()
-    }
 }

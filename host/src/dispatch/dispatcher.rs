@@ -17,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 use crate::clock::Clock;
 use crate::fail_fast::{FailFast, Report};
 use crate::job::{DeliveryId, FailureRecord, OwnerName, PluginName, Refusal, Reply, StateRead, Timestamp};
-use crate::plugin::{Call, Exports, SharedView};
+use crate::plugin::{Call, Exports, PluginRoom, SharedView};
 use crate::store::{
     AfterFailure, Change, Claim, ClaimDeliveries, SettleResult, Settlement, Stage, Store, StoreError, Verdict,
 };
@@ -45,6 +45,25 @@ pub trait Handlers: Send + Sync + 'static {
     /// Where calls are to be made from: the guests' own threads, which saves a hop per call.
     fn threads(&self) -> tokio::runtime::Handle {
         tokio::runtime::Handle::current()
+    }
+}
+
+#[async_trait]
+impl Handlers for PluginRoom {
+    async fn call(&self, plugin: &PluginName, call: Call, view: SharedView) -> Reply {
+        self.call(plugin, call, view).await
+    }
+
+    fn exports(&self) -> Arc<BTreeMap<PluginName, Exports>> {
+        self.exports()
+    }
+
+    fn changes(&self) -> watch::Receiver<u64> {
+        self.changes()
+    }
+
+    fn threads(&self) -> tokio::runtime::Handle {
+        self.handle()
     }
 }
 

@@ -13,9 +13,10 @@ const fn example(artifact: &'static str, name: &'static str) -> Guest {
     }
 }
 
-const GUESTS: [Guest; 5] = [
+const GUESTS: [Guest; 6] = [
     example("moody", "moody"),
     example("examples/minimal", "minimal"),
+    example("examples/decider", "decider"),
     example("examples/start_trap", "start-trap"),
     example("examples/nothing", "nothing"),
     example("examples/future", "future"),

@@ -4,6 +4,8 @@
 pub const MOODY: &str = env!("GUEST_MOODY");
 /// Cancels every job in error.
 pub const MINIMAL: &str = env!("GUEST_MINIMAL");
+/// Reads its configuration, logs one line, does what `action` says.
+pub const DECIDER: &str = env!("GUEST_DECIDER");
 /// Traps as soon as it is instantiated.
 pub const START_TRAP: &str = env!("GUEST_START_TRAP");
 /// Exports nothing that a host could call.

@@ -64,11 +64,11 @@ impl Bench {
     pub fn folder(&self) -> TempDir {
         tempfile::tempdir_in(&self.dir).expect("a folder can be made where the bench runs")
     }
+}
 
-    /// The real program, built with the profile of this bench.
-    pub fn program(&self) -> PathBuf {
-        PathBuf::from(env!("CARGO_BIN_EXE_sexton-under-test"))
-    }
+/// The real program, built with the profile of this bench.
+pub fn program() -> PathBuf {
+    PathBuf::from(env!("CARGO_BIN_EXE_sexton-under-test"))
 }
 
 /// The path of an installed program, if there is one.

@@ -5,9 +5,15 @@
 //! stdout; what happens meanwhile is told on stderr.
 
 mod bench;
+mod house;
+mod instructions;
 mod machine;
 mod measure;
+mod p1_calls;
+mod p2_jobs;
+mod p4_decision;
 mod report;
+mod room;
 
 use std::process::ExitCode;
 
@@ -22,9 +28,39 @@ struct Budget {
 }
 
 /// All of them, in the order of the table.
-const BUDGETS: &[Budget] = &[];
+const BUDGETS: &[Budget] = &[
+    Budget {
+        id: "p1",
+        title: "one callback into a fresh instance",
+        run: p1_calls::run,
+    },
+    Budget {
+        id: "p2",
+        title: "durable jobs of nothing",
+        run: p2_jobs::run,
+    },
+    Budget {
+        id: "p3",
+        title: "durable jobs with a handler",
+        run: p2_jobs::with_handler,
+    },
+    Budget {
+        id: "p4",
+        title: "from an error to a durable decision",
+        run: p4_decision::run,
+    },
+    Budget {
+        id: "instructions",
+        title: "what a call costs when no clock is asked",
+        run: instructions::run,
+    },
+];
 
 fn main() -> ExitCode {
+    if let Some(count) = instructions::asked_for(std::env::args()) {
+        instructions::work(count);
+        return ExitCode::SUCCESS;
+    }
     let ids: Vec<&str> = BUDGETS.iter().map(|budget| budget.id).collect();
     let bench = match Bench::from_args(std::env::args().skip(1), &ids) {
         Ok(bench) => bench,

@@ -3,10 +3,14 @@
 
 use std::fs::File;
 use std::io::Write;
+use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
 use hdrhistogram::Histogram;
+
+/// Longest latency told apart, in nanoseconds: a minute.
+const LONGEST: u64 = 60_000_000_000;
 
 /// Latencies of one thing, to three digits.
 #[derive(Clone)]
@@ -14,7 +18,7 @@ pub struct Samples(Histogram<u64>);
 
 impl Default for Samples {
     fn default() -> Self {
-        Self(Histogram::new(3).expect("three digits are legal"))
+        Self(Histogram::new_with_bounds(1, LONGEST, 3).expect("legal bounds"))
     }
 }
 
@@ -27,7 +31,7 @@ impl Samples {
 
     /// Those of another thread.
     pub fn merge(&mut self, other: &Self) {
-        self.0.add(&other.0).expect("a growing histogram takes any value");
+        self.0.add(&other.0).expect("all have the same bounds");
     }
 
     /// How many there are.
@@ -54,6 +58,11 @@ pub type Contestant<'a> = Box<dyn FnMut() -> f64 + 'a>;
 pub struct Rounds(Vec<f64>);
 
 impl Rounds {
+    /// One more round.
+    pub fn push(&mut self, rate: f64) {
+        self.0.push(rate);
+    }
+
     /// The best round: what the machine can do when nobody disturbs it.
     pub fn best(&self) -> f64 {
         self.0.iter().copied().fold(0.0, f64::max)
@@ -82,7 +91,7 @@ pub fn in_turn(rounds: usize, contestants: &mut [Contestant<'_>]) -> Vec<Rounds>
     let mut results = vec![Rounds::default(); contestants.len()];
     for _ in 0..rounds {
         for (contestant, result) in contestants.iter_mut().zip(&mut results) {
-            result.0.push(contestant());
+            result.push(contestant());
         }
     }
     results
@@ -93,18 +102,49 @@ pub fn rate(count: usize, start: Instant) -> f64 {
     count as f64 / start.elapsed().as_secs_f64()
 }
 
-/// How long the disk takes to make 4 KiB at the end of a file durable, `count` times.
+/// How long the disk takes to make 4 KiB durable, `count` times.
 pub fn syncs(dir: &Path, count: usize) -> Samples {
-    let path = dir.join("fdatasync.probe");
-    let mut file = File::create(&path).expect("a file can be made where the bench runs");
-    let mut samples = Samples::default();
+    let mut probe = SyncProbe::new(dir);
     for _ in 0..count {
-        file.write_all(&[0x5a; 4096]).expect("4 KiB can be written");
-        let start = Instant::now();
-        file.sync_data().expect("a file can be synced");
-        samples.record(start.elapsed());
+        probe.sync();
     }
-    drop(file);
-    let _ = std::fs::remove_file(path);
-    samples
+    probe.samples
+}
+
+/// A file that is written and synced like a write-ahead log: in place, over blocks it already has.
+pub struct SyncProbe {
+    file: File,
+    block: u64,
+    /// What its syncs took.
+    pub samples: Samples,
+}
+
+impl SyncProbe {
+    /// Blocks that it goes round.
+    const BLOCKS: u64 = 256;
+
+    /// A probe in `dir`; its file has no name.
+    pub fn new(dir: &Path) -> Self {
+        let mut file = tempfile::tempfile_in(dir).expect("a file can be made where the bench runs");
+        for _ in 0..Self::BLOCKS {
+            file.write_all(&[0; 4096]).expect("4 KiB can be written");
+        }
+        file.sync_all().expect("a file can be synced");
+        Self {
+            file,
+            block: 0,
+            samples: Samples::default(),
+        }
+    }
+
+    /// Writes 4 KiB and makes them durable.
+    pub fn sync(&mut self) {
+        self.block = (self.block + 1) % Self::BLOCKS;
+        let start = Instant::now();
+        self.file
+            .write_all_at(&[0x5a; 4096], self.block * 4096)
+            .expect("4 KiB can be written");
+        self.file.sync_data().expect("a file can be synced");
+        self.samples.record(start.elapsed());
+    }
 }

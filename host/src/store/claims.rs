@@ -107,27 +107,35 @@ impl Work<'_> {
             };
         }
         let mut busy = ask.busy.clone();
-        let mut due = Vec::new();
-        for plugin in least_busy_first(ask) {
-            let free = ask.limit.saturating_sub(due.len());
-            if free == 0 {
+        let mut claims = Vec::new();
+        let plugins = least_busy_first(ask);
+        // Slots that become free together are shared; a second round gives out what is left over.
+        let share = ask.limit.div_ceil(plugins.len().max(1));
+        for most in [share, ask.limit] {
+            let mut wanted_more = false;
+            for plugin in &plugins {
+                let free = ask.limit.saturating_sub(claims.len()).min(most);
+                let due = self.due_of(plugin, free, ask.per_pair, &mut busy)?;
+                wanted_more |= due.len() >= free;
+                for delivery in due {
+                    claims.push(self.claim(delivery, ask.lease)?);
+                }
+            }
+            if !wanted_more || claims.len() >= ask.limit {
                 break;
             }
-            self.due_of(plugin, free, ask.per_pair, &mut busy, &mut due)?;
         }
-        due.into_iter()
-            .map(|delivery| self.claim(delivery, ask.lease))
-            .collect()
+        Ok(claims)
     }
 
+    /// Up to `free` due deliveries of a plugin, oldest due first.
     fn due_of(
         &self,
         plugin: &PluginName,
         free: usize,
         per_pair: usize,
         busy: &mut BTreeMap<(OwnerName, PluginName), usize>,
-        due: &mut Vec<StoredDelivery>,
-    ) -> Done<()> {
+    ) -> Done<Vec<StoredDelivery>> {
         let sql = format!(
             "SELECT {DELIVERY_COLUMNS} FROM deliveries d JOIN jobs j ON j.seq = d.job \
              WHERE d.plugin = ?1 AND d.state = 'pending' AND d.due <= ?2 AND NOT EXISTS \
@@ -137,9 +145,9 @@ impl Work<'_> {
         );
         let mut statement = self.db.prepare_cached(&sql)?;
         let mut rows = statement.query(params![plugin.as_str(), self.now.as_millis()])?;
-        let mut taken = 0;
+        let mut due = Vec::new();
         let mut skipped = 0;
-        while taken < free && skipped < 1000 {
+        while due.len() < free && skipped < 1000 {
             let Some(row) = rows.next()? else { break };
             let delivery = delivery_of(row)?;
             let pair = (delivery.record.owner.clone(), plugin.clone());
@@ -149,10 +157,9 @@ impl Work<'_> {
                 continue;
             }
             *calls += 1;
-            taken += 1;
             due.push(delivery);
         }
-        Ok(())
+        Ok(due)
     }
 
     fn suspect(&self, serving: &BTreeSet<PluginName>) -> Done<Option<StoredDelivery>> {
@@ -199,7 +206,9 @@ impl Work<'_> {
                 int(self.incarnation),
                 self.now.after(lease).as_millis(),
             ])?;
-        let StoredJob { seq, entered, job } = self.job_of_delivery(delivery.seq)?;
+        let StoredJob {
+            seq, entered, job, ..
+        } = self.job_of_delivery(delivery.seq)?;
         let (revision, data) = load_event(self.db, delivery.event)?;
         let moved_on = match delivery.record.event {
             EventKind::JobError | EventKind::OnError => job.state != JobState::Error || revision < entered,

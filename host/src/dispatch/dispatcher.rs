@@ -159,7 +159,13 @@ impl Dispatcher {
                     self.note_waiting(&mut changes);
                 }
                 Ok(()) = loaded.changed() => self.want_claim = true,
-                Some(ended) = self.tasks.join_next() => self.ended(ended),
+                Some(ended) = self.tasks.join_next() => {
+                    self.ended(ended);
+                    // A commit ends many at once; they cost one claim, not one each.
+                    while let Some(ended) = self.tasks.try_join_next() {
+                        self.ended(ended);
+                    }
+                }
                 () = clock.timer(timer) => {
                     self.next_due = None;
                     self.paused = false;

@@ -35,7 +35,11 @@ pub(super) async fn carry_out(
     let Some(intent) = job.intent else {
         return IntentEnd::Done;
     };
-    let files = match store.files(job.id, 0, u32::MAX).await {
+    let files = match job.progress.files_total {
+        0 => Ok(Vec::new()),
+        _ => store.files(job.id, 0, u32::MAX).await,
+    };
+    let files = match files {
         Ok(files) => files,
         Err(StoreError::NotFound { .. }) => return IntentEnd::Done,
         Err(_) => return IntentEnd::StoreFailed,

@@ -7,22 +7,24 @@ use crate::clock::Clock;
 use crate::job::{Code, Command, ErrorContext, ErrorInfo, JobKind, Timestamp};
 use crate::store::{Run, Store, StoreError};
 
+use super::intents::{IntentEnd, carry_out};
 use super::runner::{RunControl, RunEnd, Runner};
 
 /// Wait before the end of a run is told again.
 const STORE_RETRY: Duration = Duration::from_secs(1);
 
-/// One run from its claim to the commit of its end.
+/// One run from its claim to the commit of its end; and where that end is its completion, the file
+/// work too: the run owns the files already, so nobody else has to be told to begin.
 pub(super) async fn run_job(
     run: Run,
     runner: Option<Arc<dyn Runner>>,
     control: RunControl,
     store: Arc<dyn Store>,
     clock: Clock,
-) {
+) -> Option<IntentEnd> {
     let id = run.id();
     let kind = run.job.kind;
-    let end = match runner {
+    let end = match &runner {
         Some(runner) => runner.run(run, control).await,
         None => RunEnd::Fatal {
             error: no_runner(kind, id.attempt, clock.now()),
@@ -39,14 +41,15 @@ pub(super) async fn run_job(
         match store.report(id, command.clone()).await {
             Ok(job) => {
                 tracing::info!(state = %job.state, "run ended: {}", command.verb());
-                return;
+                job.intent?;
+                return Some(carry_out(job, runner, store, clock).await);
             }
             Err(StoreError::Backend(why)) => {
                 tracing::error!("the end of a run cannot be recorded: {why}");
                 clock.sleep_until(clock.now().after(STORE_RETRY)).await;
             }
             // Fenced: the job moved on, by a decision that stopped this run.
-            Err(_) => return,
+            Err(_) => return None,
         }
     }
 }

@@ -32,8 +32,9 @@ const LEASE: Duration = Duration::from_secs(30);
 /// Wait after a failure of the store before the next try.
 const STORE_RETRY: Duration = Duration::from_secs(1);
 
-/// Intents carried out at the same time.
-const INTENTS_AT_ONCE: usize = 16;
+/// Intents carried out at the same time: as many as calls into handlers, which most of them come
+/// from, so that one commit's decisions share the commit of their ends.
+const INTENTS_AT_ONCE: usize = 64;
 
 /// Which runner does which kind of work.
 pub type Runners = BTreeMap<JobKind, Arc<dyn Runner>>;
@@ -84,7 +85,8 @@ struct Running {
 }
 
 enum Ended {
-    Run(JobId),
+    /// A run, and the file work that it led to at once.
+    Run(JobId, Option<IntentEnd>),
     Intent(JobId, IntentEnd),
 }
 
@@ -136,7 +138,13 @@ impl Engine {
                     }
                     self.note_waiting(&mut changes);
                 }
-                Some(ended) = self.tasks.join_next() => self.ended(ended),
+                Some(ended) = self.tasks.join_next() => {
+                    self.ended(ended);
+                    // A commit ends many at once; they cost one claim, not one each.
+                    while let Some(ended) = self.tasks.try_join_next() {
+                        self.ended(ended);
+                    }
+                }
                 () = clock.timer(timer) => self.tick().await,
                 Ok(()) = self.retention.changed() => self.tick().await,
             }
@@ -187,7 +195,8 @@ impl Engine {
         if *state == JobState::Queued && due.is_none() {
             self.want_claim = true;
         }
-        if *intent {
+        // What still runs carries out its completion itself, or looks for intents when it has ended.
+        if *intent && !self.running.contains_key(id) {
             self.want_intents = true;
         }
         if !state.is_running() {
@@ -262,15 +271,16 @@ impl Engine {
         let runner = self.runners.get(&run.job.kind).map(Arc::clone);
         let (store, clock) = (Arc::clone(&self.store), self.clock.clone());
         let span = tracing::info_span!("job", job = %id, attempt = run.job.attempt);
-        let work = async move {
-            run_job(run, runner, control, store, clock).await;
-            Ended::Run(id)
-        };
+        let work = async move { Ended::Run(id, run_job(run, runner, control, store, clock).await) };
         self.tasks.spawn(work.instrument(span));
     }
 
     async fn start_intents(&mut self) {
-        match self.store.intents(INTENTS_AT_ONCE * 4).await {
+        if self.intents.len() >= INTENTS_AT_ONCE {
+            // Each that ends looks for more.
+            return;
+        }
+        match self.store.intents(INTENTS_AT_ONCE * 2).await {
             Ok(jobs) => {
                 for job in jobs {
                     // A run that still winds down owns the files; its end looks for intents again.
@@ -295,13 +305,18 @@ impl Engine {
 
     fn ended(&mut self, ended: Result<Ended, tokio::task::JoinError>) {
         match ended {
-            Ok(Ended::Run(id)) => {
+            Ok(Ended::Run(id, intent)) => {
                 self.running.remove(&id);
                 if let Some(run) = self.waiting.remove(&id) {
                     self.start(run);
                 }
                 self.want_claim = true;
-                self.want_intents = true;
+                match intent {
+                    // An intent may have come while the run wound down.
+                    None => self.want_intents = true,
+                    Some(IntentEnd::Done) => {}
+                    Some(IntentEnd::StoreFailed) => self.wake_again(),
+                }
             }
             Ok(Ended::Intent(id, end)) => {
                 self.intents.remove(&id);

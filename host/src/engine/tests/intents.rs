@@ -77,7 +77,7 @@ async fn b45_what_cannot_be_completed_is_an_error_of_the_local_file_and_can_be_c
 async fn more_intents_than_are_carried_out_at_once_all_end() {
     let mut scene = Scene::new().await;
     let mut jobs = Vec::new();
-    for _ in 0..40 {
+    for _ in 0..150 {
         let job = scene.submit("x").await;
         jobs.push(scene.command(job.id, Command::Cancel).await);
     }

@@ -181,7 +181,12 @@ fn commit_batch(setup: &mut WriterSetup, mut batch: Vec<Box<dyn Verb>>) {
     match try_batch(setup, &mut batch) {
         Ok(changes) => {
             batch.into_iter().for_each(|verb| verb.answer(Ok(())));
+            // Who hears once that deliveries are due need not hear it again for the same commit.
+            let mut told = false;
             for change in changes {
+                if change == Change::Deliveries && std::mem::replace(&mut told, true) {
+                    continue;
+                }
                 // No receiver is fine: nobody watches.
                 let _ = setup.changes.send(change);
             }

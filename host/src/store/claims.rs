@@ -11,7 +11,8 @@ use crate::job::{
 };
 
 use super::rows::{
-    DELIVERY_COLUMNS, StoredDelivery, StoredJob, delivery_of, int, load_event, load_files, load_job_at,
+    DELIVERY_COLUMNS, JobClaim, StoredDelivery, StoredJob, delivery_of, int, load_event, load_files,
+    load_job_at,
 };
 use super::writer::{Done, Work};
 use super::{Change, Claim, ClaimDeliveries, ClaimJobs, Run};
@@ -40,8 +41,11 @@ impl Work<'_> {
                 continue;
             }
             for mut stored in self.runnable(level, free, ask, &mut hosts)? {
+                stored.claim = Some(JobClaim {
+                    incarnation: int(self.incarnation),
+                    expires: self.now.after(ask.lease).as_millis(),
+                });
                 self.apply(&mut stored, &Command::Start)?;
-                self.stamp_job(&stored, ask.lease)?;
                 let files = load_files(self.db, stored.seq, 0, u32::MAX)?;
                 runs.push(Run {
                     job: stored.job,
@@ -79,17 +83,6 @@ impl Work<'_> {
             taken.push(row.get(0)?);
         }
         taken.into_iter().map(|seq| load_job_at(self.db, seq)).collect()
-    }
-
-    fn stamp_job(&self, stored: &StoredJob, lease: Duration) -> Done<()> {
-        self.db
-            .prepare_cached("UPDATE jobs SET claimed_by = ?2, claim_expires = ?3 WHERE seq = ?1")?
-            .execute(params![
-                stored.seq,
-                int(self.incarnation),
-                self.now.after(lease).as_millis()
-            ])?;
-        Ok(())
     }
 
     pub(super) fn claim_deliveries(&mut self, ask: &ClaimDeliveries) -> Done<Vec<Claim>> {

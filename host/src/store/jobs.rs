@@ -27,6 +27,7 @@ impl Work<'_> {
         let mut stored = StoredJob {
             seq: 0,
             entered: 1,
+            claim: None,
             job: self.fresh_job(new),
         };
         self.insert_job(&mut stored, new)?;
@@ -159,10 +160,7 @@ impl Work<'_> {
     /// The job of a run, if the run still is the job's (J-28).
     fn fenced(&self, run: RunId) -> Done<StoredJob> {
         let stored = load_job(self.db, run.job)?;
-        let claimed_by: Option<i64> = self
-            .db
-            .prepare_cached("SELECT claimed_by FROM jobs WHERE seq = ?1")?
-            .query_row([stored.seq], |row| row.get(0))?;
+        let claimed_by = stored.claim.map(|claim| claim.incarnation);
         let held = stored.job.state.is_running()
             && stored.job.attempt == run.attempt
             && claimed_by == Some(int(self.incarnation));

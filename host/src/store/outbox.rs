@@ -28,19 +28,10 @@ impl Work<'_> {
     }
 
     fn write_transition(&mut self, stored: &mut StoredJob, transition: Transition) -> Done<()> {
-        let was = stored.job.clone();
-        let (to, events) = (transition.to, transition.events.clone());
+        let was = stored.job.state;
+        let new_error = transition.error != stored.job.error;
+        let events = transition.events.clone();
         stored.advance(transition, self.now);
-        self.write_job(stored)?;
-        if was.error != stored.job.error {
-            let error = stored.job.error.as_ref().map(to_json).transpose()?;
-            self.db
-                .prepare_cached("UPDATE job_data SET error = ?2 WHERE job = ?1")?
-                .execute(params![stored.seq, error])?;
-        }
-        if stored.job.state.is_final() {
-            self.count_open(&was, -1)?;
-        }
         for event in &events {
             let data = EventData {
                 error: stored.job.error.clone(),
@@ -49,27 +40,40 @@ impl Work<'_> {
             };
             self.raise(stored, *event, &data)?;
         }
+        // With nobody to wait for, completion follows at once, in the same row.
+        if stored.job.state == JobState::Transferred
+            && was != JobState::Transferred
+            && let Some(release) = self.release(stored)?
+        {
+            stored.advance(release, self.now);
+        }
+        self.write_job(stored)?;
+        if new_error {
+            let error = stored.job.error.as_ref().map(to_json).transpose()?;
+            self.db
+                .prepare_cached("UPDATE job_data SET error = ?2 WHERE job = ?1")?
+                .execute(params![stored.seq, error])?;
+        }
+        if stored.job.state.is_final() {
+            self.count_open(&stored.job, -1)?;
+        }
         let told = matches!(stored.job.state, JobState::Error | JobState::Transferred);
         if !told && !stored.job.state.is_final() {
             self.raise_modification(stored)?;
         }
         self.changed(stored);
-        // With nobody to wait for, completion follows at once.
-        if to == JobState::Transferred && was.state != JobState::Transferred {
-            self.release_if_done(stored)?;
-        }
         Ok(())
     }
 
     fn write_job(&self, stored: &StoredJob) -> Done<()> {
         let job = &stored.job;
+        let claim = stored.claim.filter(|_| job.state.is_running());
         self.db
             .prepare_cached(
                 "UPDATE jobs SET state = ?2, intent = ?3, outcome = ?4, priority = ?5, revision = ?6, \
                  entered = ?7, attempt = ?8, error_count = ?9, retries = ?10, no_progress_since = ?11, \
                  due = ?12, modified = ?13, transferred = ?14, \
-                 claimed_by = CASE WHEN ?15 THEN claimed_by END, \
-                 claim_expires = CASE WHEN ?15 THEN claim_expires END WHERE seq = ?1",
+                 claimed_by = ?15, claim_expires = ?16 WHERE seq = ?1",
             )?
             .execute(params![
                 stored.seq,
@@ -86,7 +90,8 @@ impl Work<'_> {
                 job.due.map(|time| time.as_millis()),
                 job.modified.as_millis(),
                 job.transferred.map(|time| time.as_millis()),
-                job.state.is_running(),
+                claim.map(|claim| claim.incarnation),
+                claim.map(|claim| claim.expires),
             ])?;
         Ok(())
     }
@@ -200,13 +205,21 @@ impl Work<'_> {
         self.raise(stored, EventKind::FileTransferred, &data)
     }
 
+    /// Completion by itself, see [`Work::release`].
+    pub(super) fn release_if_done(&mut self, stored: &mut StoredJob) -> Done<()> {
+        match self.release(stored)? {
+            Some(transition) => self.write_transition(stored, transition),
+            None => Ok(()),
+        }
+    }
+
     /// Completion by itself: once every `job-transferred` delivery is settled, dead or parked, unless
     /// the job is held. The same ends a failed batch.
-    pub(super) fn release_if_done(&mut self, stored: &mut StoredJob) -> Done<()> {
+    fn release(&self, stored: &StoredJob) -> Done<Option<Transition>> {
         let event = match stored.job.state {
             JobState::Transferred => EventKind::JobTransferred,
             JobState::Error => EventKind::OnError,
-            _ => return Ok(()),
+            _ => return Ok(None),
         };
         let waits: bool = self
             .db
@@ -216,13 +229,11 @@ impl Work<'_> {
             )?
             .query_row(params![stored.seq, event.as_str()], |row| row.get(0))?;
         if waits {
-            return Ok(());
+            return Ok(None);
         }
         // The law knows who may not be released: held jobs, failed transfers.
-        match apply(&stored.job, &Command::Release) {
-            Ok(transition) if !transition.is_noop(&stored.job) => self.write_transition(stored, transition),
-            Ok(_) | Err(_) => Ok(()),
-        }
+        let released = apply(&stored.job, &Command::Release).ok();
+        Ok(released.filter(|transition| !transition.is_noop(&stored.job)))
     }
 
     /// Notes that a job changed, for those who watch.

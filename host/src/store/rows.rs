@@ -19,14 +19,23 @@ use super::{DeliveryRecord, Stage, StoreError};
 pub(super) const JOB_COLUMNS: &str = "j.seq, j.id, j.owner, j.kind, j.state, j.intent, j.outcome, j.priority, \
      j.revision, j.attempt, j.error_count, j.retries, j.no_progress_since, j.due, j.created, j.modified, \
      j.transferred, j.bytes_known, j.bytes_transferred, j.sizes_unknown, j.files_total, \
-     j.files_transferred, j.entered, d.spec, d.error";
+     j.files_transferred, j.entered, d.spec, d.error, j.claimed_by, j.claim_expires";
 
 /// A job with what only the store knows of it.
 pub(super) struct StoredJob {
     pub(super) seq: i64,
     /// The revision at which its state was entered.
     pub(super) entered: u64,
+    /// Who runs it, and until when that holds without renewal; a job that does not run has neither.
+    pub(super) claim: Option<JobClaim>,
     pub(super) job: Job,
+}
+
+/// The claim of one start of one host.
+#[derive(Clone, Copy)]
+pub(super) struct JobClaim {
+    pub(super) incarnation: i64,
+    pub(super) expires: i64,
 }
 
 /// A column that holds one of an enumeration's words.
@@ -116,9 +125,14 @@ pub(super) fn job_of(row: &Row<'_>) -> rusqlite::Result<StoredJob> {
         error,
         spec,
     };
+    let claimed_by: Option<i64> = row.get(25)?;
+    let expires: Option<i64> = row.get(26)?;
     Ok(StoredJob {
         seq: row.get(0)?,
         entered: row.get(22)?,
+        claim: claimed_by
+            .zip(expires)
+            .map(|(incarnation, expires)| JobClaim { incarnation, expires }),
         job,
     })
 }

@@ -32,6 +32,18 @@ pub(super) struct Core {
     pub(super) slots: Arc<Semaphore>,
 }
 
+impl Core {
+    /// Room for one call; `None` when there was none for too long.
+    async fn slot(&self) -> Option<OwnedSemaphorePermit> {
+        // Dispatch starts no more calls than there are slots, so a timer is hardly ever needed.
+        if let Ok(permit) = Arc::clone(&self.slots).try_acquire_owned() {
+            return Some(permit);
+        }
+        let waited = tokio::time::timeout(SLOT_WAIT, Arc::clone(&self.slots).acquire_owned());
+        waited.await.ok()?.ok()
+    }
+}
+
 /// What a call leaves behind; the reply is handed on first, because giving the instance back takes
 /// as long as the call itself (HB-21).
 pub(super) struct Done {
@@ -51,8 +63,8 @@ enum Ended {
 /// Runs `call` in `served`. A panic of a host function is not caught here: like every panic of the
 /// host it is a broken invariant, and the panic hook ends the process.
 pub(super) async fn run(core: Arc<Core>, served: Arc<Served>, call: Arc<Call>, view: SharedView) -> Done {
-    let (core, served, call) = (&*core, &*served, &*call);
-    let refuse = |finding| Done::without_instance(failed(&core.clock, call, &served.digest, finding));
+    let (core, served) = (&*core, &*served);
+    let refuse = |finding| Done::without_instance(failed(&core.clock, &call, &served.digest, finding));
     let Some(index) = served.surface.handler(call.function) else {
         let name = call.function.name();
         return refuse(Finding::host_fault(format!(
@@ -60,15 +72,20 @@ pub(super) async fn run(core: Arc<Core>, served: Arc<Served>, call: Arc<Call>, v
             served.name
         )));
     };
-    let waited = tokio::time::timeout(SLOT_WAIT, Arc::clone(&core.slots).acquire_owned());
-    let Ok(Ok(permit)) = waited.await else {
+    let Some(permit) = core.slot().await else {
         return refuse(Finding::overload("no slot became free in time"));
     };
     let settings = &served.settings;
     let started = Instant::now();
     let ends = started + settings.deadline;
     let config = Arc::clone(&settings.config);
-    let services = Services::for_call(served.name.clone(), config, core.clock.clone(), call, view);
+    let services = Services::for_call(
+        served.name.clone(),
+        config,
+        core.clock.clone(),
+        Arc::clone(&call),
+        view,
+    );
     let guest = match Guest::new(settings, services, ends) {
         Ok(guest) => guest,
         Err(why) => return refuse(Finding::host_fault(why)),
@@ -76,14 +93,14 @@ pub(super) async fn run(core: Arc<Core>, served: Arc<Served>, call: Arc<Call>, v
     let mut store = guest.into_store(&core.engine, ends);
     let running: Running = core.ticker.running();
     let deadline_ms = u32::try_from(settings.deadline.as_millis()).unwrap_or(u32::MAX);
-    let answer = bindings::call(&mut store, &served.pre, index, call, deadline_ms);
+    let answer = bindings::call(&mut store, &served.pre, index, &call, deadline_ms);
     let ended = match tokio::time::timeout(settings.deadline, answer).await {
         Ok(Ok(returned)) => Ended::Answered(returned),
         Ok(Err(error)) => Ended::Broken(error),
         Err(_) => Ended::TimedOut,
     };
     drop(running);
-    let reply = conclude(core, served, call, store.data_mut(), ended, started.elapsed());
+    let reply = conclude(core, served, &call, store.data_mut(), ended, started.elapsed());
     Done {
         reply,
         rest: Some((store, permit)),

@@ -269,8 +269,9 @@ impl PluginRoom {
         };
         let span = tracing::info_span!("call", plugin = %plugin, delivery = %call.delivery,
             function = call.function.name());
-        let (call, digest) = (Arc::new(call), served.digest.clone());
-        let running = call::run(Arc::clone(core), served, Arc::clone(&call), view).instrument(span);
+        let call = Arc::new(call);
+        let running =
+            call::run(Arc::clone(core), Arc::clone(&served), Arc::clone(&call), view).instrument(span);
         if Handle::try_current().is_ok_and(|here| here.id() == self.0.handle.id()) {
             return running.await.reply;
         }
@@ -285,7 +286,7 @@ impl PluginRoom {
         let _stop = StopOnDrop(task.abort_handle());
         reply.await.unwrap_or_else(|_| {
             let finding = Finding::host_fault("the host is shutting down its guests");
-            call::failed(&core.clock, &call, &digest, finding)
+            call::failed(&core.clock, &call, &served.digest, finding)
         })
     }
 }

@@ -9,7 +9,7 @@ use std::time::Duration;
 use super::text::{Lines, TEXT_MAX, escape};
 use super::{Call, SharedView};
 use crate::clock::Clock;
-use crate::job::{Code, Command, Job, JobState, PluginName, Role, StateWrite, apply};
+use crate::job::{Code, Command, Job, JobState, PluginName, Role, StateWrite, Transition, apply};
 
 /// Log lines of one call; a handler that says more is in a loop.
 const LOG_LINES: u32 = 200;
@@ -66,9 +66,24 @@ pub(super) enum StateError {
 /// The decisions of one call.
 #[derive(Debug)]
 struct Desk {
-    role: Role,
-    job: Job,
+    call: Arc<Call>,
     requests: Vec<Command>,
+    /// The job as the requests would leave it, made when somebody asks: most calls make one request
+    /// and ask no more, and a job is a page of text to copy.
+    after: Option<Job>,
+    /// What the last request would change, not yet in `after`.
+    pending: Option<Transition>,
+}
+
+impl Desk {
+    /// The job as the requests so far would leave it.
+    fn job(&mut self) -> &Job {
+        if let Some(transition) = self.pending.take() {
+            let job = self.after.get_or_insert_with(|| self.call.job.clone());
+            transition.carry_out(job);
+        }
+        self.after.as_ref().unwrap_or(&self.call.job)
+    }
 }
 
 /// The host side of one call.
@@ -106,13 +121,14 @@ impl Services {
         plugin: PluginName,
         config: Arc<BTreeMap<String, String>>,
         clock: Clock,
-        call: &Call,
+        call: Arc<Call>,
         view: SharedView,
     ) -> Self {
         let desk = Desk {
-            role: call.role,
-            job: call.job.clone(),
+            call,
             requests: Vec::new(),
+            after: None,
+            pending: None,
         };
         Self {
             desk: Some(desk),
@@ -234,16 +250,16 @@ impl Services {
         let Some(desk) = &mut self.desk else {
             return Err(denied(Code::NOTIMPL, "there is no job before the first call"));
         };
-        if desk.role == Role::Observer {
+        if desk.call.role == Role::Observer {
             let why = "this handler observes; `decide = true` in its [[subscribe]] makes it decide";
             return Err(denied(Code::ACCESSDENIED, why));
         }
         if desk.requests.len() >= REQUESTS {
             return Err(denied(Code::INVALIDARG, "too many requests in one call"));
         }
-        match apply(&desk.job, &command) {
+        match apply(desk.job(), &command) {
             Ok(transition) => {
-                transition.carry_out(&mut desk.job);
+                desk.pending = Some(transition);
                 desk.requests.push(command);
                 Ok(())
             }
@@ -252,8 +268,10 @@ impl Services {
     }
 
     /// The job's state as this call's requests would leave it.
-    pub(super) fn current_state(&self) -> JobState {
-        self.desk.as_ref().map_or(JobState::Queued, |desk| desk.job.state)
+    pub(super) fn current_state(&mut self) -> JobState {
+        self.desk
+            .as_mut()
+            .map_or(JobState::Queued, |desk| desk.job().state)
     }
 }
 
@@ -282,7 +300,7 @@ mod tests {
             "pager".parse().unwrap(),
             Arc::default(),
             Clock::simulated(Timestamp::from_millis(5)),
-            &call,
+            Arc::new(call),
             Arc::new(Nothing),
         )
     }

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use sexton::job::PluginName;
-use sexton::plugin::{PluginRoom, SharedView};
+use sexton::plugin::{Call, PluginRoom, SharedView};
 use tokio::runtime::Runtime;
 
 use crate::bench::{Bench, installed};
@@ -102,10 +102,11 @@ fn calls(
             let (room, names, stop) = (room.clone(), names.to_vec(), Arc::clone(&stop));
             // Where dispatch makes its calls: on the guests' own threads.
             room.handle().spawn(async move {
-                let mut latencies = Samples::default();
+                let (call, mut latencies) = (room::call(), Samples::default());
                 let mut next = names.iter().cycle().skip(worker * names.len() / 2);
                 while !stop.load(Ordering::Relaxed) {
-                    latencies.record(one(&room, next.next().expect("an endless iterator")).await);
+                    let name = next.next().expect("an endless iterator");
+                    latencies.record(one(&room, name, &call).await);
                 }
                 latencies
             })
@@ -124,8 +125,8 @@ fn calls(
 }
 
 /// One call that must be answered with one decision; how long it took.
-async fn one(room: &PluginRoom, name: &PluginName) -> Duration {
-    let (call, view): (_, SharedView) = (room::call(), Arc::new(room::Stateless));
+async fn one(room: &PluginRoom, name: &PluginName, call: &Call) -> Duration {
+    let (call, view): (_, SharedView) = (call.clone(), Arc::new(room::Stateless));
     let start = Instant::now();
     let reply = room.call(name, call, view).await;
     let took = start.elapsed();
@@ -141,8 +142,9 @@ pub fn bare_loop(dir: &Path, count: usize) {
     let calls = room.handle().spawn({
         let room = room.clone();
         async move {
+            let call = room::call();
             for _ in 0..count {
-                one(&room, &names[0]).await;
+                one(&room, &names[0], &call).await;
             }
         }
     });

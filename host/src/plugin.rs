@@ -20,6 +20,7 @@ mod services;
 mod settings;
 mod text;
 mod ticker;
+mod vet;
 mod wasi;
 
 use std::collections::BTreeSet;
@@ -29,6 +30,7 @@ use async_trait::async_trait;
 
 pub use self::compile::compile_component;
 pub use self::room::{Exports, PluginRoom, RoomError, RoomOptions};
+pub use self::vet::Vetter;
 
 use crate::job::{DeliveryId, ErrorInfo, EventKind, FileStatus, Interface, Job, Outcome, PluginName, Role};
 

@@ -36,19 +36,16 @@ pub(super) struct Served {
 
 /// Makes [`Served`] out of bytes.
 pub(super) struct Loader {
-    core: Arc<Core>,
     compiler: Compiler,
-    /// One linker for each combination of grants, made when first needed.
-    linkers: [OnceLock<Linker<Guest>>; 4],
+    gate: Gate,
 }
 
 impl Loader {
     /// A loader for the engine of `core`.
     pub(super) fn new(core: Arc<Core>, compiler: Compiler) -> Self {
         Self {
-            core,
             compiler,
-            linkers: Default::default(),
+            gate: Gate::new(core),
         }
     }
 
@@ -70,13 +67,58 @@ impl Loader {
     ) -> Result<Served, Refusal> {
         triage(wasm)?;
         let component = self.compiler.component(digest, wasm).await?;
-        let surface = Surface::of(&component)?;
-        surface.check_grants(&settings)?;
-        let pre = self.link(&component, &settings)?;
-        let served = Served {
+        let file = Identity {
             name: name.clone(),
             digest: digest.to_owned(),
             size: wasm.len() as u64,
+        };
+        self.gate.admit(file, &component, settings).await
+    }
+}
+
+/// Which file a component came from.
+pub(super) struct Identity {
+    /// The plugin's name.
+    pub(super) name: PluginName,
+    /// SHA-256 of the file, hex.
+    pub(super) digest: String,
+    /// Its size in bytes.
+    pub(super) size: u64,
+}
+
+/// What a compiled component has to pass before it may serve.
+pub(super) struct Gate {
+    core: Arc<Core>,
+    /// One linker for each combination of grants, made when first needed.
+    linkers: [OnceLock<Linker<Guest>>; 4],
+}
+
+impl Gate {
+    /// A gate to the engine of `core`.
+    pub(super) fn new(core: Arc<Core>) -> Self {
+        Self {
+            core,
+            linkers: Default::default(),
+        }
+    }
+
+    /// Inspects, links and tries out `component`.
+    ///
+    /// # Errors
+    /// The [`Refusal`] of the first step that says no.
+    pub(super) async fn admit(
+        &self,
+        file: Identity,
+        component: &Component,
+        settings: Arc<Settings>,
+    ) -> Result<Served, Refusal> {
+        let surface = Surface::of(component)?;
+        surface.check_grants(&settings)?;
+        let pre = self.link(component, &settings)?;
+        let served = Served {
+            name: file.name,
+            digest: file.digest,
+            size: file.size,
             surface,
             settings,
             pre,

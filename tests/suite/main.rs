@@ -9,6 +9,7 @@ mod docs;
 mod download;
 mod fail_fast;
 mod failures;
+mod fuzz;
 mod hazards;
 mod licences;
 mod plugins;

@@ -117,15 +117,17 @@ impl Compiler {
     /// The component of `wasm`, whose SHA-256 is `digest`: from the cache, or compiled into it.
     ///
     /// # Errors
-    /// A [`Refusal`] with the compiler's words.
+    /// A [`Refusal`] with the compiler's words, or the engine's when there is no slot large enough.
     pub(super) async fn component(&self, digest: &str, wasm: &[u8]) -> Result<Component, Refusal> {
-        if let Some(component) = self.cached(digest) {
+        if let Ok(component) = self.cached(digest) {
             return Ok(component);
         }
         self.compile(digest, wasm).await?;
-        self.cached(digest).ok_or_else(|| Refusal::Host {
-            why: "the code that was just compiled does not load; is the compiler another version of this program?"
-                .to_owned(),
+        self.cached(digest).map_err(|miss| match miss {
+            Miss::Refused(error) => Refusal::slot(&error),
+            Miss::NotWhole => Refusal::Host {
+                why: "the code that was just compiled is not what the compiler wrote".to_owned(),
+            },
         })
     }
 
@@ -135,18 +137,18 @@ impl Compiler {
         reason = "mapping code that was compiled before: this program's own child wrote it into a folder \
                   that only this user can enter, and its digest was compared with the record a moment ago"
     )]
-    fn cached(&self, digest: &str) -> Option<Component> {
+    fn cached(&self, digest: &str) -> Result<Component, Miss> {
         let (code, record) = (self.code_path(digest), self.record_path(digest));
-        let recorded = fs::read_to_string(&record).ok()?;
+        let recorded = fs::read_to_string(&record).map_err(|_| Miss::NotWhole)?;
         let loaded = match hash_file(&code) {
             Ok(found) if found == recorded.trim() => {
                 // SAFETY: see the reason above; files in the cache are never overwritten (HC-04).
-                unsafe { Component::deserialize_file(&self.engine, &code) }.ok()
+                unsafe { Component::deserialize_file(&self.engine, &code) }.map_err(Miss::Refused)
             }
-            _ => None,
+            _ => Err(Miss::NotWhole),
         };
-        if loaded.is_none() {
-            tracing::warn!(file = %code.display(), "compiled code did not match its record and is made again");
+        if let Err(miss) = &loaded {
+            tracing::warn!(file = %code.display(), "compiled code is not used: {miss}");
             let _ = fs::remove_file(&record);
             let _ = fs::remove_file(&code);
         }
@@ -243,6 +245,35 @@ impl Compiler {
             }
         }
     }
+}
+
+/// Why nothing came out of the cache.
+#[derive(Debug, thiserror::Error)]
+enum Miss {
+    /// It is not there, or not as it was written.
+    #[error("it does not match its record")]
+    NotWhole,
+    /// The engine will not have it.
+    #[error("{0:#}")]
+    Refused(wasmtime::Error),
+}
+
+/// What [`Compiler::component`] does, with the compiler in this process and nothing kept.
+///
+/// # Errors
+/// As for [`Compiler::component`].
+#[expect(
+    unsafe_code,
+    reason = "loading code that `compiler`, an engine of this process, made a moment ago"
+)]
+pub(super) fn compile_here(compiler: &Engine, host: &Engine, wasm: &[u8]) -> Result<Component, Refusal> {
+    let code = compiler
+        .precompile_component(wasm)
+        .map_err(|error| Refusal::Compile {
+            why: escape(&format!("{error:#}"), Lines::Join, TEXT_MAX),
+        })?;
+    // SAFETY: see the reason above; nobody else has seen the bytes.
+    unsafe { Component::deserialize(host, code) }.map_err(|error| Refusal::slot(&error))
 }
 
 /// The SHA-256 of some bytes, in hexadecimal.

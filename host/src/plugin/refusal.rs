@@ -1,6 +1,6 @@
 //! Why a file is not loaded: what was found, what is spoken, what to do (HV-03).
 
-use super::text::bytes;
+use super::text::{Lines, TEXT_MAX, bytes, escape};
 
 /// The interface package of this host.
 pub(super) const SPOKEN: &str = "sexton:plugin@0.1";
@@ -96,10 +96,25 @@ pub(super) enum Refusal {
         /// The compiler's words.
         why: String,
     },
+    /// It compiles, and the instance pool has no room for it.
+    #[error("it needs more than one instance may have: {why}")]
+    Slot {
+        /// The engine's words.
+        why: String,
+    },
     /// Not its fault.
     #[error("the host could not load it: {why}")]
     Host {
         /// What failed.
         why: String,
     },
+}
+
+impl Refusal {
+    /// Of the engine's error about code that the same version compiled.
+    pub(super) fn slot(error: &wasmtime::Error) -> Self {
+        Self::Slot {
+            why: escape(&format!("{error:#}"), Lines::Join, TEXT_MAX),
+        }
+    }
 }

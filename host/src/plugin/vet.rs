@@ -5,17 +5,16 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use tokio::sync::Semaphore;
-use wasmtime::component::Component;
+use wasmtime::Engine;
 
 use super::RoomError;
 use super::call::Core;
-use super::compile::digest;
-use super::engine::{RESERVATION_MIN, host_engine};
+use super::compile::{compile_here, digest};
+use super::engine::{RESERVATION_MIN, compile_engine, host_engine};
 use super::inspect::triage;
 use super::load::{Gate, Identity};
 use super::refusal::Refusal;
 use super::settings::Settings;
-use super::text::{Lines, TEXT_MAX, escape};
 use super::ticker::Ticker;
 use crate::clock::Clock;
 use crate::config::PluginConfig;
@@ -24,6 +23,8 @@ use crate::job::{Interface, PluginName};
 /// Looks at components one after the other; nothing is kept of them.
 pub struct Vetter {
     core: Arc<Core>,
+    /// Without a pool, as in the compile child.
+    compiler: Engine,
     gate: Gate,
     name: PluginName,
     settings: Arc<Settings>,
@@ -43,6 +44,7 @@ impl Vetter {
             slots: Arc::new(Semaphore::new(1)),
         });
         Ok(Self {
+            compiler: compile_engine(RESERVATION_MIN).map_err(RoomError::Engine)?,
             gate: Gate::new(Arc::clone(&core)),
             core,
             name,
@@ -60,9 +62,7 @@ impl Vetter {
 
     async fn admit(&self, wasm: &[u8]) -> Result<BTreeSet<Interface>, Refusal> {
         triage(wasm)?;
-        let component = Component::new(&self.core.engine, wasm).map_err(|error| Refusal::Compile {
-            why: escape(&format!("{error:#}"), Lines::Join, TEXT_MAX),
-        })?;
+        let component = compile_here(&self.compiler, &self.core.engine, wasm)?;
         let file = Identity {
             name: self.name.clone(),
             digest: digest(wasm),

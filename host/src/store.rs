@@ -11,6 +11,7 @@ mod jobs;
 mod open;
 mod outbox;
 mod read;
+mod roles;
 mod rows;
 mod schema;
 mod settle;

@@ -24,6 +24,8 @@ impl Work<'_> {
             statement.execute([*seq, self.now.as_millis()])?;
         }
         drop(statement);
+        // The decider may have become another while these were dead.
+        self.follow_routing()?;
         self.changes.push(Change::Deliveries);
         Ok(seqs.len() as u64)
     }

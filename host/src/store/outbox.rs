@@ -271,6 +271,7 @@ impl Work<'_> {
                 )?
                 .execute(params![plugin.as_str(), self.now.as_millis(), digest])?;
         }
+        self.follow_routing()?;
         for state in [JobState::Error, JobState::Transferred] {
             let mut after = 0;
             while let Some(last) = self.backfill(state, after)? {

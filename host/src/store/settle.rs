@@ -3,7 +3,7 @@
 
 use rusqlite::params;
 
-use crate::job::{Command, DeliveryState, FailureRecord, StateRead, StateWrite};
+use crate::job::{Command, DeliveryState, FailureRecord, Role, StateRead, StateWrite};
 
 use super::read::plugin_state;
 use super::rows::{StoredDelivery, int, load_delivery, stage_word, to_json};
@@ -52,6 +52,12 @@ impl Work<'_> {
         if decides && self.state_has_moved(delivery, &settlement.state_reads)? {
             // Another call of the plugin has changed what this one went by. Not counted: one of them
             // always gets through.
+            self.note_conflict(delivery, 0)?;
+            self.changes.push(Change::Deliveries);
+            return Ok(SettleResult::Conflict);
+        }
+        if !requests.is_empty() && delivery.record.role == Role::Observer {
+            // Another was made the decider during the call. Not counted: the next call is told so.
             self.note_conflict(delivery, 0)?;
             self.changes.push(Change::Deliveries);
             return Ok(SettleResult::Conflict);
@@ -188,6 +194,11 @@ impl Work<'_> {
         record: &FailureRecord,
     ) -> Done<SettleResult> {
         self.end(delivery, state, why, &record.digest)?;
+        if !record.class.is_charged() {
+            self.db
+                .prepare_cached("UPDATE deliveries SET charged = max(charged - 1, 0) WHERE seq = ?1")?
+                .execute([delivery.seq])?;
+        }
         let mut stored = self.job_of_delivery(delivery.seq)?;
         // A batch whose `on-error` ended in the dead letters stays in `error`; the others go on.
         if stored.job.kind.family() != crate::job::Family::Batch {

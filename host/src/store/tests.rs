@@ -2,6 +2,7 @@
 
 mod deliveries;
 mod jobs;
+mod roles;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;

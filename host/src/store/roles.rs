@@ -1,0 +1,83 @@
+//! One decider for each job and event, also while the operator changes who it is: deliveries that are not
+//! over yet follow the routing of now.
+
+use rusqlite::params;
+
+use crate::job::{EventKind, PluginName, Role};
+
+use super::rows::{load_job_at, word};
+use super::writer::{Done, Work};
+
+/// Jobs looked at between two questions to the database.
+const JOBS: i64 = 500;
+
+/// A delivery that is not over.
+struct Open {
+    seq: i64,
+    event: EventKind,
+    plugin: PluginName,
+    role: Role,
+}
+
+impl Work<'_> {
+    /// Makes the decider that the routing names for a job the only one among its deliveries that are not
+    /// over. Where it names none, whoever was told to decide still does.
+    ///
+    /// A call under way keeps the role it was made with; its requests are refused at its settlement.
+    pub(super) fn follow_routing(&mut self) -> Done<()> {
+        let mut after = 0;
+        loop {
+            let jobs = self.jobs_with_open_deliveries(after)?;
+            let Some(last) = jobs.last() else { return Ok(()) };
+            after = *last;
+            for job in jobs {
+                self.follow_routing_of(job)?;
+            }
+        }
+    }
+
+    fn jobs_with_open_deliveries(&self, after: i64) -> Done<Vec<i64>> {
+        let mut statement = self.db.prepare_cached(
+            "SELECT DISTINCT job FROM deliveries WHERE state IN ('pending', 'running') AND job > ?1 \
+             ORDER BY job LIMIT ?2",
+        )?;
+        let rows = statement.query_map(params![after, JOBS], |row| row.get(0))?;
+        Ok(rows.collect::<rusqlite::Result<_>>()?)
+    }
+
+    fn follow_routing_of(&mut self, job: i64) -> Done<()> {
+        let stored = load_job_at(self.db, job)?;
+        for open in self.open_deliveries(job)? {
+            let routes = self.router.routes(&stored.job, open.event);
+            let Some(decider) = routes.iter().find(|route| route.role == Role::Decider) else {
+                continue;
+            };
+            let role = if decider.plugin == open.plugin {
+                Role::Decider
+            } else {
+                Role::Observer
+            };
+            if role != open.role {
+                self.db
+                    .prepare_cached("UPDATE deliveries SET role = ?2 WHERE seq = ?1")?
+                    .execute(params![open.seq, role.as_str()])?;
+            }
+        }
+        Ok(())
+    }
+
+    fn open_deliveries(&self, job: i64) -> Done<Vec<Open>> {
+        let mut statement = self.db.prepare_cached(
+            "SELECT seq, kind, plugin, role FROM deliveries WHERE job = ?1 AND state IN ('pending', 'running')",
+        )?;
+        let rows = statement.query_map([job], |row| {
+            Ok(Open {
+                seq: row.get(0)?,
+                event: word(row, 1)?,
+                plugin: word(row, 2)?,
+                role: word(row, 3)?,
+            })
+        })?;
+        Ok(rows.collect::<rusqlite::Result<_>>()?)
+    }
+}

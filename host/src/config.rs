@@ -18,6 +18,7 @@ mod raw_either;
 mod read;
 mod schema;
 mod show;
+mod shown;
 mod value;
 
 #[cfg(test)]
@@ -26,6 +27,7 @@ mod tests;
 pub use error::{ConfigError, ConfigErrors};
 pub use load::client_socket;
 pub use schema::schema;
+pub use shown::is_deceptive;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;

@@ -5,6 +5,7 @@ use std::time::Duration;
 use bytesize::ByteSize;
 
 use crate::api::view::{Profile, Timestamp};
+use crate::config::is_deceptive;
 
 /// `text` on one line with nothing in it that moves a cursor, changes a colour or turns the
 /// direction of writing: guests and servers choose such texts.
@@ -12,7 +13,7 @@ use crate::api::view::{Profile, Timestamp};
 pub fn clean(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
-        if is_unsafe(c) {
+        if is_deceptive(c) {
             out.extend(c.escape_default());
         } else {
             out.push(c);
@@ -25,19 +26,16 @@ pub fn clean(text: &str) -> String {
 pub(super) fn clean_json(json: &str) -> String {
     let mut out = String::with_capacity(json.len());
     for c in json.chars() {
-        if is_unsafe(c) {
-            out.push_str(&format!("\\u{:04x}", u32::from(c)));
+        if is_deceptive(c) {
+            // JSON writes what is beyond the first plane in two halves.
+            for half in c.encode_utf16(&mut [0; 2]) {
+                out.push_str(&format!("\\u{half:04x}"));
+            }
         } else {
             out.push(c);
         }
     }
     out
-}
-
-/// Control characters, line separators, and the invisible ones that reorder what is shown.
-fn is_unsafe(c: char) -> bool {
-    c.is_control()
-        || matches!(c, '\u{2028}' | '\u{2029}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
 }
 
 /// `1.5 GiB`.

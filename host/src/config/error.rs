@@ -4,6 +4,7 @@
 use std::fmt;
 use std::path::Path;
 
+use super::shown::is_deceptive;
 use super::value::Span;
 
 /// Faults shown by [`ConfigErrors`]'s `Display`: more help nobody, and a file of another kind
@@ -96,7 +97,7 @@ impl ConfigError {
             .take(LINE_SHOWN_MAX)
             .map(|c| match c {
                 '\t' => ' ',
-                c if c.is_control() => char::REPLACEMENT_CHARACTER,
+                c if is_deceptive(c) => char::REPLACEMENT_CHARACTER,
                 c => c,
             })
             .collect();
@@ -115,11 +116,11 @@ impl ConfigError {
     }
 }
 
-/// Text that cannot move the terminal's cursor.
+/// Text that is what it looks like.
 fn escaped(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
-        if c.is_control() {
+        if is_deceptive(c) {
             out.extend(c.escape_default());
         } else {
             out.push(c);

@@ -1,6 +1,8 @@
 //! Guest text made harmless: nothing a guest prints, returns or names may break the log, the
 //! terminal or the store.
 
+use crate::config::is_deceptive;
+
 /// Longest text kept of one message or log line.
 pub(super) const TEXT_MAX: usize = 4 << 10;
 
@@ -22,7 +24,7 @@ pub(super) fn escape(text: &str, lines: Lines, max: usize) -> String {
             '\n' if lines == Lines::Keep => out.push('\n'),
             '\n' => out.push_str("\\n"),
             '\t' => out.push_str("\\t"),
-            c if is_unsafe(c) => out.extend(c.escape_unicode()),
+            c if is_deceptive(c) => out.extend(c.escape_unicode()),
             c => out.push(c),
         }
         if out.len() > max {
@@ -32,12 +34,6 @@ pub(super) fn escape(text: &str, lines: Lines, max: usize) -> String {
         }
     }
     out
-}
-
-/// Control characters, and those that turn or hide the text around them.
-fn is_unsafe(c: char) -> bool {
-    c.is_control()
-        || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
 }
 
 /// A number of bytes as people write it: `64 MiB`.

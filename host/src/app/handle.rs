@@ -159,10 +159,18 @@ impl HostShared {
         let Some(source) = current.source.clone() else {
             return Err("the host runs on defaults, without a configuration file".to_owned());
         };
-        let loaded = Config::load(Some(&source), &environment, &Overrides::default());
+        // Whoever saves a file in place empties it first; taken at its word it would take every handler off.
+        let loaded = if std::fs::metadata(&source).is_ok_and(|file| file.len() == 0) {
+            Err(format!(
+                "error: {}: it is empty; is it being written?",
+                source.display()
+            ))
+        } else {
+            let loaded = Config::load(Some(&source), &environment, &Overrides::default());
+            loaded.map_err(|errors| errors.to_string())
+        };
         match loaded {
-            Err(errors) => {
-                let why = errors.to_string();
+            Err(why) => {
                 tracing::error!("the configuration was refused, the old one stays:\n{why}");
                 self.live.lock().unwrap_or_else(PoisonError::into_inner).problem = Some(why.clone());
                 Err(why)

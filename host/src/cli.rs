@@ -28,7 +28,7 @@ use crate::api::client::Client;
 pub use args::{
     Args, Command, ConfigCommand, DbCommand, DeliveryChoice, DeliveryCommand, DeliveryFilters, DownloadArgs,
     Global, JobCommand, PluginAddArgs, PluginCommand, PluginRemoveArgs, SubmitCommand, SubmitOptions,
-    completions, parse,
+    completions, parse, parse_from,
 };
 pub use error::{CliError, Complaint, report};
 pub use exit::ExitStatus;

@@ -1,5 +1,6 @@
 //! The command line.
 
+use std::ffi::OsString;
 use std::io::Write;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -362,7 +363,7 @@ pub struct DeliveryChoice {
 /// How to exit when there is nothing to run: [`ExitStatus::Done`] after `--help` and `--version`,
 /// [`ExitStatus::Usage`] after a mistake. It has been said.
 pub fn parse() -> Result<Args, ExitStatus> {
-    Args::try_parse().map_err(|error| {
+    parse_from(std::env::args_os()).map_err(|error| {
         // Nowhere to say it: the exit code still tells.
         let _ = error.print();
         if error.use_stderr() {
@@ -371,6 +372,14 @@ pub fn parse() -> Result<Args, ExitStatus> {
             ExitStatus::Done
         }
     })
+}
+
+/// Any command line, the program's name first.
+///
+/// # Errors
+/// What is wrong with it, or the text of `--help` and `--version`.
+pub fn parse_from(line: impl IntoIterator<Item = OsString>) -> Result<Args, clap::Error> {
+    Args::try_parse_from(line)
 }
 
 /// Writes the completion script of `shell`.

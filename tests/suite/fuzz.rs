@@ -10,11 +10,17 @@
 //! The seconds are those of all parts together, of which each has its share; the seed is drawn anew.
 //! `SEXTON_FUZZ_SEED=N` starts at N instead, so that the seed of a failure fails in the first round.
 
+mod api;
 mod bytes;
+mod cli;
+mod config;
 mod loader;
 
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::time::{Duration, Instant};
+
+use proptest::strategy::Strategy;
+use proptest::test_runner::{Config, RngAlgorithm, TestCaseError, TestRng, TestRunner};
 
 /// Where the short runs start.
 const SEED: u64 = 0x5ec5_704e;
@@ -77,4 +83,38 @@ fn number(variable: &str) -> Option<u64> {
         text.parse()
             .unwrap_or_else(|_| panic!("{variable}={text} is not a number")),
     )
+}
+
+/// Cases of one round of a property.
+const CASES: u32 = 50;
+
+/// Tries `test` on values of `strategy`; a value that fails is made as small as it can be.
+fn property<S: Strategy>(
+    percent: u32,
+    usual: u64,
+    strategy: &S,
+    test: impl Fn(S::Value) -> Result<(), TestCaseError>,
+) {
+    for seed in Rounds::new(percent, usual) {
+        let mut bytes = [0; 32];
+        bytes[..8].copy_from_slice(&seed.to_le_bytes());
+        let rng = TestRng::from_seed(RngAlgorithm::ChaCha, &bytes);
+        let config = Config {
+            cases: CASES,
+            failure_persistence: None,
+            ..Config::default()
+        };
+        if let Err(failure) = TestRunner::new_with_rng(config, rng).run(strategy, &test) {
+            panic!("SEXTON_FUZZ_SEED={seed}: {failure}");
+        }
+    }
+}
+
+/// Whether a character can be shown on a terminal, or in a log, without doing anything there.
+fn is_harmless(c: char) -> bool {
+    let turns =
+        matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    let hides =
+        matches!(c, '\u{200b}'..='\u{200d}' | '\u{2028}' | '\u{2029}' | '\u{2060}'..='\u{2065}' | '\u{feff}');
+    !(c.is_control() || turns || hides)
 }

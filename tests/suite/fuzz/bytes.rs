@@ -132,7 +132,7 @@ fn noise(u: &mut Unstructured<'_>) -> Result<Vec<u8>> {
 /// What this host's engine speaks, and now and then something that it does not.
 fn config(u: &mut Unstructured<'_>) -> Result<Config> {
     let strange = u.ratio(1, 4)?;
-    let mut sometimes = || Ok(strange && u.arbitrary()?);
+    let mut sometimes = || Ok(strange && u.ratio(1, 4)?);
     Ok(Config {
         allow_invalid_funcs: sometimes()?,
         exceptions_enabled: sometimes()?,
@@ -145,7 +145,7 @@ fn config(u: &mut Unstructured<'_>) -> Result<Config> {
         max_tables: 4,
         max_memories: if sometimes()? { 6 } else { 1 },
         // Most fit into a slot of the pool; the rest must be told that they do not.
-        max_memory32_bytes: if sometimes()? { 1 << 32 } else { 1 << 20 },
+        max_memory32_bytes: if strange { 1 << 32 } else { 1 << 20 },
         max_table_elements: if sometimes()? { 1_000_000 } else { 1_000 },
         ..Config::default()
     })

@@ -78,6 +78,7 @@ fn every_step_was_reached(verdicts: &Verdicts) {
     for step in [
         "the file ends in the middle",
         "it does not compile",
+        "it needs more than one instance may have",
         "it exports no handler",
         "it exports `sexton",
         "it cannot be started",

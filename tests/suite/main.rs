@@ -13,6 +13,7 @@ mod fuzz;
 mod hazards;
 mod licences;
 mod plugins;
+mod policies;
 mod rooms;
 mod shipped;
 

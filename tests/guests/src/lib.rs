@@ -16,13 +16,13 @@ mod misbehave;
 use std::time::Duration;
 
 use sexton_sdk::{
-    AsyncErrorNotify, CallInfo, ErrorInfo, Failure, FileInfo, JobCallback, JobEnd, JobSnapshot, Outcome,
-    Result, codes, config, job, log, state,
+    AsyncErrorNotify, CallInfo, ErrorInfo, Failure, FileInfo, FinalRetry, JobCallback, JobEnd, JobSnapshot,
+    Outcome, Result, codes, config, job, log, state,
 };
 
 struct Moody;
 
-sexton_sdk::export!(Moody: JobCallback, JobEnd, AsyncErrorNotify);
+sexton_sdk::export!(Moody: JobCallback, JobEnd, AsyncErrorNotify, FinalRetry);
 
 impl JobCallback for Moody {
     fn job_transferred(call: &CallInfo, _: &JobSnapshot) -> Result {
@@ -51,6 +51,12 @@ impl JobEnd for Moody {
 impl AsyncErrorNotify for Moody {
     fn on_error(call: &CallInfo, _: &JobSnapshot, _: &ErrorInfo) -> Result {
         act("on-error", call)
+    }
+}
+
+impl FinalRetry for Moody {
+    fn final_server_retry(call: &CallInfo, _: &JobSnapshot) -> Result {
+        act("final-server-retry", call)
     }
 }
 

@@ -14,6 +14,7 @@ mod hazards;
 mod licences;
 mod plugins;
 mod policies;
+mod reload_config;
 mod rooms;
 mod shipped;
 

@@ -19,6 +19,9 @@ const SOCKET_PATH_MAX: usize = 107;
 /// Longest retention that is a number; beyond it `"never"` says what is meant.
 const RETENTION_MAX: Duration = Duration::from_secs(100 * 365 * 86_400);
 
+/// Longest value that a message repeats.
+const WRITTEN_MAX: usize = 40;
+
 pub(super) const HOUR: Duration = Duration::from_secs(3600);
 pub(super) const DAY: Duration = Duration::from_secs(86_400);
 
@@ -95,7 +98,8 @@ impl Check<'_, '_> {
             &overrides.control,
         );
         self.apart(raw, &state_dir, &plugin_dir);
-        self.socket(raw, &control);
+        let folders = [("state_dir", state_dir.as_path()), ("plugin_dir", &plugin_dir)];
+        self.socket(raw, &control, folders);
         let calls = self.count("host.calls", raw.calls.as_ref(), 64, 1000);
         // Only a number that was written can be wrong; the default follows `calls` down.
         let calls_per_plugin = self
@@ -126,20 +130,32 @@ impl Check<'_, '_> {
         }
     }
 
-    /// State and components in one folder would have the host load what it keeps.
+    /// Components below the state would have the host load what it keeps.
     fn apart(&mut self, raw: &RawHost, state_dir: &Path, plugin_dir: &Path) {
-        if state_dir != plugin_dir {
+        if !plugin_dir.starts_with(state_dir) {
             return;
         }
-        let fault = Fault::new("`state_dir` and `plugin_dir` are the same folder")
-            .hint("give the components a folder of their own, such as \"plugins\"");
+        let fault = Fault::new(if plugin_dir == state_dir {
+            "`state_dir` and `plugin_dir` are the same folder"
+        } else {
+            "`plugin_dir` lies in `state_dir`, which belongs to the host alone"
+        })
+        .hint("give the components a folder of their own beside it, such as \"plugins\"");
         match raw.plugin_dir.as_ref().or(raw.state_dir.as_ref()) {
             Some(at) => self.report.add(&at.span, "host.plugin_dir", fault),
             None => self.report.add_elsewhere("SEXTON_STATE_DIR", fault),
         }
     }
 
-    fn socket(&mut self, raw: &RawHost, control: &Path) {
+    fn socket(&mut self, raw: &RawHost, control: &Path, folders: [(&str, &Path); 2]) {
+        if let Some((name, _)) = folders.iter().find(|(_, folder)| *folder == control) {
+            let fault = Fault::new(format!("`control` and `{name}` are the same path"))
+                .hint("the socket is a file of its own, such as \"control.sock\"");
+            match &raw.control {
+                Some(at) => self.report.add(&at.span, "host.control", fault),
+                None => self.report.add_elsewhere("control socket", fault),
+            }
+        }
         let length = control.as_os_str().len();
         if length <= SOCKET_PATH_MAX {
             return;
@@ -249,8 +265,8 @@ impl Check<'_, '_> {
             (None, Some(at)) => at.value.clone(),
             (None, None) => "info".to_owned(),
         };
-        if let Err(error) = tracing_subscriber::EnvFilter::builder().parse(&filter) {
-            let fault = Fault::new(format!("`{filter}` is not a log filter: {error}"))
+        if let Some(why) = bad_filter(&filter) {
+            let fault = Fault::new(format!("`{filter}` is not a log filter: {why}"))
                 .expected("levels by module, such as \"info,sexton::plugin=debug\"");
             match &raw.filter {
                 Some(at) if self.overrides.log.is_none() => self.report.add(&at.span, "log.filter", fault),
@@ -325,12 +341,33 @@ impl Check<'_, '_> {
         let inside = at.value >= least && at.value <= most;
         if !inside {
             let side = if at.value > most { "too large" } else { "too small" };
-            let fault = Fault::new(format!("`{}` is {side}: {}", name(key), at.value.written()))
-                .expected(format!("{} to {}", least.written(), most.written()));
+            // As it was written, unless that is a riddle itself.
+            let written = Some(self.report.source.slice(&at.span)).filter(|text| text.len() <= WRITTEN_MAX);
+            let written = written.map_or_else(|| at.value.written(), str::to_owned);
+            let fault = Fault::new(format!("`{}` is {side}: {written}", name(key))).expected(format!(
+                "{} to {}",
+                least.written(),
+                most.written()
+            ));
             self.report.add(&at.span, key, fault);
         }
         at.value
     }
+}
+
+/// A filter that is wrong, or one that would log nothing of the host: a word that is no level counts as
+/// the name of a module, so that a misspelt level silences everything.
+fn bad_filter(filter: &str) -> Option<String> {
+    if let Err(error) = tracing_subscriber::EnvFilter::builder().parse(filter) {
+        return Some(error.to_string());
+    }
+    let mut words = filter.split(',').map(str::trim).filter(|word| !word.is_empty());
+    let is_level = |word: &str| word.parse::<tracing_subscriber::filter::LevelFilter>().is_ok();
+    let strange =
+        words.find(|word| !word.contains(['=', ':', '[']) && !is_level(word) && *word != "sexton")?;
+    Some(format!(
+        "`{strange}` is no level (off, error, warn, info, debug, trace); for all of a module, write `{strange}=trace`"
+    ))
 }
 
 /// The last part of a key's path.

@@ -23,6 +23,39 @@ const MISPLACED: [(&str, &str); 15] = [
     ("decide", "a [[subscribe]] table with plugin, events and decide"),
 ];
 
+/// Keys of sections that there is one of; a file that begins with them lacks the section's head.
+const HOMES: [(&str, &[&str]); 6] = [
+    (
+        "[host]",
+        &[
+            "state_dir",
+            "plugin_dir",
+            "control",
+            "drain",
+            "calls",
+            "calls_per_plugin",
+            "profile",
+        ],
+    ),
+    ("[fail_fast]", &["mode", "report_dir", "crash_limit"]),
+    (
+        "[transfer]",
+        &[
+            "slots",
+            "slots_per_host",
+            "connect_timeout",
+            "idle_timeout",
+            "user_agent",
+        ],
+    ),
+    ("[retention]", &["finished", "failed", "dead"]),
+    ("[log]", &["format", "filter"]),
+    (
+        "[plugin.NAME]",
+        &["on_failure", "on", "limits", "grant", "config"],
+    ),
+];
+
 /// What the deserializer said about the value or key `written` at `path`, in our words.
 pub(super) fn deserialize(message: &str, path: &[String], written: &str) -> Fault {
     let (what, expected) = match message.split_once(", expected ") {
@@ -65,6 +98,9 @@ pub(super) fn syntax(message: &str, line: &str) -> Fault {
         return fault
             .hint("what stands in { … } is complete: write the key there, or all of it as a [table]");
     }
+    if what == "invalid basic string" || what == "invalid literal string" {
+        return fault.hint("close the text with the quote that opened it, on the same line");
+    }
     let value = line.split_once('=').map_or("", |(_, value)| value.trim());
     let word = value.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '~' || c == '/' || c == '.');
     if word && !value.contains(['"', '\'']) {
@@ -88,6 +124,15 @@ pub(super) fn unknown_section(name: &str) -> Fault {
         Some("subscribe") => fault.hint("did you mean `[[subscribe]]`?"),
         Some("plugin") => fault.hint("did you mean `[plugin.NAME]`?"),
         Some(near) => fault.hint(format!("did you mean `[{near}]`?")),
+        None => fault.hint(format!("the sections are {}", listed(&SECTIONS))),
+    }
+}
+
+/// A key above all sections.
+pub(super) fn outside(name: &str) -> Fault {
+    let fault = Fault::new(format!("`{name}` stands outside of any section"));
+    match HOMES.iter().find(|(_, keys)| keys.contains(&name)) {
+        Some((home, _)) => fault.hint(format!("write it below {home}")),
         None => fault.hint(format!("the sections are {}", listed(&SECTIONS))),
     }
 }
@@ -130,6 +175,9 @@ fn unknown_word(name: &str, written: &str, known: &[&str]) -> Fault {
         .expected(format!("one of {}", listed(known).replace(" and ", " or ")));
     match nearest(word, known.iter().copied()) {
         Some(near) => fault.hint(format!("did you mean \"{near}\"?")),
+        None if matches!(word, "download" | "upload" | "upload-reply") && known.contains(&"transfer") => {
+            fault.hint("downloads and uploads are of kind \"transfer\"")
+        }
         None => fault,
     }
 }
@@ -141,6 +189,10 @@ fn wrong_type(name: &str, found: &str, expected: &str, written: &str) -> Fault {
         fault.hint(format!("write [{written}]"))
     } else if expected.starts_with("a duration") && written.chars().all(|c| c.is_ascii_digit()) {
         fault.hint(format!("if seconds are meant, write \"{written}s\""))
+    } else if expected.starts_with("a size") && written.chars().all(|c| c.is_ascii_digit()) {
+        fault.hint(format!("if mebibytes are meant, write \"{written}MiB\""))
+    } else if expected.starts_with("a whole number") && bare(written).parse::<u64>().is_ok() {
+        fault.hint(format!("write {}, without quotes", bare(written)))
     } else {
         fault
     }

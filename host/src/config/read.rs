@@ -12,6 +12,7 @@ use toml::de::{DeArray, DeTable, DeValue, ValueDeserializer};
 use super::error::{Fault, Report};
 use super::explain;
 use super::raw::{RawFailFast, RawHost, RawLog, RawPlugin, RawRetention, RawSubscribe, RawTransfer};
+use super::shown::is_deceptive;
 use super::value::Span;
 use crate::job::PluginName;
 
@@ -59,7 +60,10 @@ pub(super) fn sections(report: &mut Report<'_>, text: &str) -> Sections {
             "log" => sections.log = section(report, path, value),
             "plugin" => sections.plugins = plugins(report, value),
             "subscribe" => sections.subscriptions = subscriptions(report, value),
-            other => report.add(&key.span(), other, explain::unknown_section(other)),
+            other if matches!(value.get_ref(), DeValue::Table(_) | DeValue::Array(_)) => {
+                report.add(&key.span(), other, explain::unknown_section(other));
+            }
+            other => report.add(&key.span(), other, explain::outside(other)),
         }
     }
     sections
@@ -104,6 +108,7 @@ pub(super) fn bad_plugin_name(message: &str, name: &str) -> Fault {
     let stem = name.strip_suffix(".wasm").unwrap_or(name).to_lowercase();
     let better: String = stem
         .chars()
+        .filter(|c| !is_deceptive(*c))
         .map(|c| {
             if c.is_ascii_alphanumeric() || c == '_' {
                 c

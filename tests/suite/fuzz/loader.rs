@@ -49,7 +49,7 @@ fn any_file_is_loaded_or_refused_with_a_sentence() {
             continue;
         };
         let verdict = bench.vet(seed, &bytes);
-        if rounds.made % CHILD_EACH == 0 {
+        if rounds.made.is_multiple_of(CHILD_EACH) {
             bench.child_agrees(seed, &verdict);
         }
         *verdicts.entry((origin, kind(&verdict))).or_default() += 1;

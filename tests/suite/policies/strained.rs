@@ -76,7 +76,7 @@ impl Strained {
             Some(FailureClass::Conflict) => {
                 let reply = self.room.call(plugin, call, view).await;
                 let store = self.store.lock().unwrap().clone().unwrap();
-                let priority = if attempt % 2 == 0 {
+                let priority = if attempt.is_multiple_of(2) {
                     Priority::Low
                 } else {
                     Priority::High

@@ -217,3 +217,23 @@ fn shape() -> Vec<u8> {
     module.section(&code);
     module.finish()
 }
+
+/// A component whose one memory begins with this many pages of 64 KiB.
+pub(super) fn with_memory(pages: u64) -> Vec<u8> {
+    let mut memories = wasm_encoder::MemorySection::new();
+    memories.memory(wasm_encoder::MemoryType {
+        minimum: pages,
+        maximum: None,
+        memory64: false,
+        shared: false,
+        page_size_log2: None,
+    });
+    let mut module = wasm_encoder::Module::new();
+    module.section(&memories);
+    let mut component = Component::new();
+    component.section(&RawSection {
+        id: ComponentSectionId::CoreModule.into(),
+        data: &module.finish(),
+    });
+    component.finish()
+}

@@ -14,7 +14,7 @@ use sexton::config::PluginConfig;
 use sexton::plugin::Vetter;
 
 use super::Rounds;
-use super::bytes::{Good, Origin, entropy};
+use super::bytes::{Good, Origin, entropy, with_memory};
 
 /// Longer than any of these small components takes on the slowest machine: it hangs.
 const HANGS: Duration = Duration::from_secs(120);
@@ -71,6 +71,21 @@ fn any_file_is_loaded_or_refused_with_a_sentence() {
         assert!(now < warm + GROWTH_MAX, "memory grows: {warm} to {now} bytes");
     }
     every_step_was_reached(&verdicts);
+}
+
+/// Found by the above: it compiles in the child, and only then is it known that no slot is large enough.
+#[test]
+fn a_memory_that_fits_into_no_slot_is_told_as_such() {
+    let mut host = crate::host("");
+    host.plugin("vast", with_memory(65_535));
+    host.start();
+    let vast = host.wait_plugin("vast", |plugin| plugin["problem"].is_string());
+    let problem = vast["problem"].as_str().unwrap();
+    assert!(
+        problem.starts_with("it needs more than one instance may have: "),
+        "{problem}"
+    );
+    assert!(problem.contains("memory"), "{problem}");
 }
 
 /// Files that are all refused at the first step would prove nothing of the others.

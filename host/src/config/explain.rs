@@ -46,6 +46,7 @@ const HOMES: [(&str, &[&str]); 6] = [
             "connect_timeout",
             "idle_timeout",
             "user_agent",
+            "ca",
         ],
     ),
     ("[retention]", &["finished", "failed", "dead"]),

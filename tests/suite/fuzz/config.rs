@@ -50,6 +50,7 @@ const SECTIONS: [Section; 8] = [
             ("connect_timeout", &["'10ms'", "'30s'", "'1h'", "'9999h'"]),
             ("idle_timeout", &["'1min'", "'1d'", "'10ms'", "'0.5s'"]),
             ("user_agent", &["'x'", "'sexton/0.1 (a@b)'", "\"\\u0000\"", "''"]),
+            ("ca", &["['ca.pem']", "[]", "[1]"]),
         ],
     ),
     (

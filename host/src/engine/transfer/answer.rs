@@ -125,6 +125,8 @@ fn whole(headers: &HeaderMap) -> Result<Answer, Fault> {
             "it sent the bytes {start} to {end} as if they were the whole file"
         )));
     }
+    // A size that is beyond belief counts as none: the body tells how long it is.
+    let total = total.filter(|total| *total <= FILE_BYTES_MAX);
     Ok(Answer::Whole { total })
 }
 
@@ -237,14 +239,16 @@ fn not_encoded(headers: &HeaderMap) -> Result<(), Fault> {
 /// that the sum over all files of a job is a number the store can keep.
 const FILE_BYTES_MAX: u64 = 1 << 46;
 
-/// The announced length. One that is beyond belief counts as none: the body tells how long it is.
+/// The announced length.
 fn content_length(headers: &HeaderMap) -> Result<Option<u64>, Fault> {
     if !headers.contains_key(CONTENT_LENGTH) {
         return Ok(None);
     }
     let length = text(headers, &CONTENT_LENGTH).and_then(|length| number(length.trim()));
-    let length = length.ok_or_else(|| Fault::answer("its Content-Length is not one number"))?;
-    Ok((length <= FILE_BYTES_MAX).then_some(length))
+    match length {
+        Some(length) => Ok(Some(length)),
+        None => Err(Fault::answer("its Content-Length is not one number")),
+    }
 }
 
 /// `bytes 5-9/10` is (5, 10, Some(10)).

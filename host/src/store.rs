@@ -152,6 +152,9 @@ pub trait Store: Send + Sync + 'static {
     /// Pending deliveries by plugin.
     async fn waiting(&self) -> Result<BTreeMap<PluginName, u64>, StoreError>;
 
+    /// Damage of the stored data that was met since the start: it is not mended by itself.
+    fn damage(&self) -> Option<String>;
+
     /// Committed changes from now on. A receiver that lags is told so and looks for itself.
     fn changes(&self) -> broadcast::Receiver<Change>;
 

@@ -1,6 +1,7 @@
 //! What an operator's machine does to a host: a log that nobody reads, destinations that are the
-//! host's own, a configuration that changes at a bad moment.
+//! host's own, a configuration that changes at a bad moment or is refused, a store that is damaged.
 
+use std::os::unix::fs::FileExt;
 use std::process::{Command, Stdio};
 
 use sexton_tests::guests::{self, MOODY};
@@ -74,4 +75,38 @@ fn a_configuration_that_changes_while_a_plugin_compiles_counts() {
         let job = host.download(&web.denied(), &[]);
         host.wait_state(&job, "cancelled");
     }
+}
+
+#[test]
+fn damage_of_the_store_is_told_by_status() {
+    let web = Web::start();
+    let mut host = host("");
+    host.start();
+    for number in 0..200 {
+        host.download_to(
+            &web.good(),
+            &host.path(format!("file-{number}")),
+            &["--suspended"],
+        );
+    }
+    host.restart();
+    assert_eq!(host.object(&["status"])["degraded"], serde_json::json!([]));
+    let path = host.path("state/sexton.db");
+    let store = std::fs::OpenOptions::new().write(true).open(&path).unwrap();
+    let size = store.metadata().unwrap().len();
+    assert!(size > 8 * 4096);
+    // All but the first page, which says that this is a database.
+    store
+        .write_all_at(&vec![0xA5; usize::try_from(size).unwrap() - 4096], 4096)
+        .unwrap();
+    eventually("a question meets the damage", || {
+        host.cli(&["job", "list"]).code == 7
+    });
+    let degraded = host.object(&["status"])["degraded"].to_string();
+    assert!(
+        degraded.contains("the database is damaged") && degraded.contains("sexton db check"),
+        "{degraded}"
+    );
+    let said = host.cli(&["status"]).code(0).stdout;
+    assert!(said.contains("degraded"), "{said}");
 }

@@ -71,6 +71,13 @@ pub(super) async fn status(State(api): State<Api>) -> Json<StatusView> {
                 deliveries,
             })
             .collect(),
+    // Last: the two before may have been the first to meet it.
+    if let Some(damage) = api.store.damage() {
+        degraded.retain(|words| !words.contains(&damage));
+        degraded.push(format!(
+            "the store: {damage}; what it still takes may be lost. Stop the host, run `sexton db check`, restore a backup"
+        ));
+    }
         degraded,
         config_file: host.config_file,
         config_problem: host.config_problem,

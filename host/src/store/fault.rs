@@ -211,6 +211,9 @@ impl Store for FaultStore {
     async fn waiting(&self) -> Result<BTreeMap<PluginName, u64>, StoreError> {
         self.through(Verb::Read, self.inner.waiting()).await
     }
+    fn damage(&self) -> Option<String> {
+        self.inner.damage()
+    }
     fn changes(&self) -> broadcast::Receiver<Change> {
         self.inner.changes()
     }

@@ -11,7 +11,7 @@ use tokio::sync::broadcast;
 use crate::job::{EventKind, Job, Route, Router};
 
 use super::sqlite::SqliteOptions;
-use super::writer::{Writer, WriterSetup, configure};
+use super::writer::{Damage, Writer, WriterSetup, configure};
 use super::{Change, StoreError, schema};
 
 /// SQLite versions before this may corrupt a WAL with several connections (J-150).
@@ -37,6 +37,7 @@ pub(super) struct Opened {
 pub(super) fn open_writer(
     options: &SqliteOptions,
     changes: broadcast::Sender<Change>,
+    damage: Damage,
 ) -> Result<Opened, StoreError> {
     let dir = &options.state_dir;
     make_private_dir(dir)?;
@@ -54,6 +55,7 @@ pub(super) fn open_writer(
         router: Arc::new(NoRoutes),
         incarnation,
         changes,
+        damage,
     };
     let writer = Writer::start(setup).map_err(|why| unusable(&path, &why.to_string()))?;
     Ok(Opened {

@@ -15,7 +15,7 @@ use crate::job::{Command, DeliveryId, FileStatus, Job, JobId, PluginName, Router
 
 use super::open::{Opened, open_writer, unusable};
 use super::rows::{load_files, load_job};
-use super::writer::{Done, Writer};
+use super::writer::{DAMAGED, Damage, Done, Writer};
 use super::{
     Change, Claim, ClaimDeliveries, ClaimJobs, Counts, DeliveryFilter, DeliveryRecord, FileCheckpoint,
     JobFilter, NewJob, RetentionRule, Run, RunId, SettleResult, Settlement, Store, StoreError, Submitted,
@@ -44,6 +44,7 @@ pub struct SqliteStore {
     writer: Writer,
     readers: Arc<Readers>,
     changes: broadcast::Sender<Change>,
+    damage: Damage,
     incarnation: u64,
     /// The last start did not close the store.
     unclean: bool,
@@ -64,8 +65,9 @@ impl SqliteStore {
     pub async fn open(options: SqliteOptions) -> Result<Self, StoreError> {
         let (changes, _) = broadcast::channel(CHANGES_KEPT);
         let path = options.state_dir.join("sexton.db");
-        let sender = changes.clone();
-        let opened = tokio::task::spawn_blocking(move || open_writer(&options, sender)).await;
+        let damage = Damage::default();
+        let (sender, noted) = (changes.clone(), damage.clone());
+        let opened = tokio::task::spawn_blocking(move || open_writer(&options, sender, noted)).await;
         let Opened {
             writer,
             lock,
@@ -79,6 +81,7 @@ impl SqliteStore {
                 idle: Mutex::new(Vec::new()),
             }),
             changes,
+            damage,
             incarnation,
             unclean,
             _lock: lock,
@@ -108,7 +111,7 @@ impl SqliteStore {
             if said == "ok" {
                 Ok(())
             } else {
-                Err(StoreError::Backend(format!("the database is damaged: {said}")))
+                Err(StoreError::Backend(format!("{DAMAGED}: {said}")))
             }
         })
         .await
@@ -127,7 +130,7 @@ impl SqliteStore {
             said
         };
         match tokio::task::spawn_blocking(run).await {
-            Ok(said) => said,
+            Ok(said) => self.damage.noted(said),
             Err(why) => Err(StoreError::Backend(why.to_string())),
         }
     }
@@ -279,6 +282,10 @@ impl Store for SqliteStore {
 
     async fn waiting(&self) -> Result<BTreeMap<PluginName, u64>, StoreError> {
         self.read(read::waiting).await
+    }
+
+    fn damage(&self) -> Option<String> {
+        self.damage.seen().map(str::to_owned)
     }
 
     fn changes(&self) -> broadcast::Receiver<Change> {

@@ -1,9 +1,9 @@
 //! The writer: one thread, one connection, group commit. Many waiting verbs share one sync; each
 //! is answered only after the commit that holds it is durable.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
-use rusqlite::{Connection, TransactionBehavior};
+use rusqlite::{Connection, ErrorCode, TransactionBehavior};
 use tokio::sync::{broadcast, mpsc, oneshot};
 
 use crate::clock::Clock;
@@ -95,6 +95,7 @@ enum Health {
 #[derive(Clone)]
 pub(super) struct Writer {
     queue: mpsc::Sender<Message>,
+    damage: Damage,
 }
 
 enum Message {
@@ -109,16 +110,18 @@ pub(super) struct WriterSetup {
     pub(super) router: Arc<dyn Router>,
     pub(super) incarnation: u64,
     pub(super) changes: broadcast::Sender<Change>,
+    pub(super) damage: Damage,
 }
 
 impl Writer {
     /// Starts the thread.
     pub(super) fn start(setup: WriterSetup) -> std::io::Result<Self> {
         let (queue, verbs) = mpsc::channel(QUEUE_VERBS);
+        let damage = setup.damage.clone();
         std::thread::Builder::new()
             .name("store".to_owned())
             .spawn(move || run(setup, verbs))?;
-        Ok(Self { queue })
+        Ok(Self { queue, damage })
     }
 
     /// Runs `verb` in the next transaction and returns what it said once that is durable.
@@ -134,7 +137,7 @@ impl Writer {
             tell,
         }));
         self.queue.send(message).await.map_err(|_| StoreError::Closed)?;
-        told.await.map_err(|_| StoreError::Closed)?
+        self.damage.noted(told.await.map_err(|_| StoreError::Closed)?)
     }
 
     /// Commits what is queued, then ends the thread.
@@ -260,9 +263,40 @@ pub(super) fn configure(db: &Connection) -> rusqlite::Result<()> {
     Ok(())
 }
 
+/// How every sentence about a damaged file begins.
+pub(super) const DAMAGED: &str = "the database is damaged";
+
 /// A failure of SQLite as the store tells it.
 pub(super) fn backend(why: &rusqlite::Error) -> StoreError {
-    StoreError::Backend(why.to_string())
+    match why.sqlite_error_code() {
+        Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => {
+            StoreError::Backend(format!("{DAMAGED}: {why}"))
+        }
+        _ => StoreError::Backend(why.to_string()),
+    }
+}
+
+/// What was seen of damage. It stays once seen: a page that can be read again does not make the
+/// others whole.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Damage(Arc<OnceLock<String>>);
+
+impl Damage {
+    /// Takes note of a result, and hands it on.
+    pub(super) fn noted<T>(&self, said: Done<T>) -> Done<T> {
+        if let Err(StoreError::Backend(why)) = &said
+            && why.starts_with(DAMAGED)
+            && self.0.set(why.clone()).is_ok()
+        {
+            tracing::error!("{why}; stop the host and run `sexton db check`");
+        }
+        said
+    }
+
+    /// The first damage that was seen.
+    pub(super) fn seen(&self) -> Option<&str> {
+        self.0.get().map(String::as_str)
+    }
 }
 
 impl From<rusqlite::Error> for StoreError {

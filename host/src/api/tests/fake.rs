@@ -153,6 +153,10 @@ impl Store for FakeStore {
     async fn waiting(&self) -> Result<BTreeMap<PluginName, u64>, StoreError> {
         Ok(BTreeMap::from([("pager".parse().unwrap(), 3)]))
     }
+    fn damage(&self) -> Option<String> {
+        None
+    }
+
     fn changes(&self) -> broadcast::Receiver<Change> {
         self.changes.subscribe()
     }

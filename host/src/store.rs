@@ -143,7 +143,7 @@ pub trait Store: Send + Sync + 'static {
     /// Makes dead or parked deliveries due again, with a fresh count of tries; the id stays.
     async fn replay(&self, filter: DeliveryFilter) -> Result<u64, StoreError>;
 
-    /// Drops dead or parked deliveries for good.
+    /// Drops dead or parked deliveries for good, and pending ones where the filter names that state.
     async fn purge(&self, filter: DeliveryFilter) -> Result<u64, StoreError>;
 
     /// How many jobs and deliveries there are, by state.

@@ -306,3 +306,28 @@ fn state_counts_every_call_of_many_at_once() {
     host.wait_delivery(&last, "moody", "settled");
     eventually("the count is exact", || host.log()[from..].contains("count 31"));
 }
+
+#[test]
+fn what_waits_for_a_plugin_that_is_gone_can_be_purged() {
+    let (web, host) = started(&moody("", ERRORS, true));
+    host.wait_serving("moody");
+    host.cli(&["plugin", "remove", "moody"]).code(0);
+    let url = web.denied();
+    let jobs = [host.download(&url, &[]), host.download(&url, &[])];
+    let waiting = jobs.map(|job| host.wait_delivery(&job, "moody", "pending"));
+    // Nobody is asked to name what everybody else needs.
+    host.cli(&["delivery", "purge", "--state", "pending"]).code(2);
+    let id = waiting[0]["id"].as_str().unwrap();
+    assert_eq!(host.object(&["delivery", "purge", id])["count"], 1);
+    // Said of a plugin alone it means what is dead.
+    let purge = ["delivery", "purge", "--plugin", "moody"];
+    assert_eq!(host.object(&purge)["count"], 0);
+    let pending = [&purge[..], &["--state", "pending"]].concat();
+    assert_eq!(host.object(&pending)["count"], 1);
+    assert_eq!(host.object(&["status"])["waiting"], Value::Array(Vec::new()));
+    // While it serves, what is pending is about to be made.
+    host.plugin("moody", guests::bytes(MOODY));
+    host.wait_serving("moody");
+    let refused = host.cli(&pending).code(5);
+    assert!(refused.stderr.contains("serves"), "{refused:?}");
+}

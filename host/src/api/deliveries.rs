@@ -45,20 +45,65 @@ pub(super) async fn show(
 
 /// `POST /v1/deliveries/replay`
 pub(super) async fn replay(State(api): State<Api>, body: Body) -> Result<Json<CountView>, ApiError> {
-    let filter = selected(body.json_or_default()?)?;
+    let filter = selected(body.json_or_default()?, &BURIED)?;
     let count = api.store.replay(filter.clone()).await?;
     found(&api, &filter, count, "replayed").await
 }
 
 /// `POST /v1/deliveries/purge`
 pub(super) async fn purge(State(api): State<Api>, body: Body) -> Result<Json<CountView>, ApiError> {
-    let filter = selected(body.json_or_default()?)?;
+    let [dead, poison] = BURIED;
+    let mut filter = selected(body.json_or_default()?, &[dead, poison, DeliveryState::Pending])?;
+    pending_of_nobody(&api, &mut filter).await?;
     let count = api.store.purge(filter.clone()).await?;
     found(&api, &filter, count, "purged").await
 }
 
+/// Deliveries that wait for a plugin that is gone may be dropped; those of one that serves are about
+/// to be made, and are not.
+async fn pending_of_nobody(api: &Api, filter: &mut DeliveryFilter) -> Result<(), ApiError> {
+    let named = match filter.id {
+        Some(id) => {
+            let delivery = api.store.delivery(id).await?;
+            if delivery.state == DeliveryState::Pending {
+                filter.states = vec![DeliveryState::Pending];
+            }
+            Some(delivery.plugin)
+        }
+        None => filter.plugin.clone(),
+    };
+    if !filter.states.contains(&DeliveryState::Pending) {
+        return Ok(());
+    }
+    let Some(plugin) = named else {
+        return Err(ApiError::usage(
+            "pending deliveries are dropped for one plugin at a time, which is gone",
+        )
+        .hint("name it: `--plugin NAME --state pending`"));
+    };
+    let serves = api
+        .host
+        .plugins()
+        .iter()
+        .any(|view| view.name == plugin && view.serving);
+    if serves {
+        return Err(ApiError::new(
+            StatusCode::CONFLICT,
+            Code::INVALID_STATE,
+            format!("plugin {plugin} serves, so its pending deliveries are made and cannot be purged"),
+        )
+        .hint(format!(
+            "`sexton plugin remove {plugin}` first, or wait until they are dead"
+        )));
+    }
+    Ok(())
+}
+
+/// What is over without having been settled.
+const BURIED: [DeliveryState; 2] = [DeliveryState::Dead, DeliveryState::Poison];
+
 /// A selection must say what it selects: nothing said is not "everything".
-fn selected(selection: DeliverySelection) -> Result<DeliveryFilter, ApiError> {
+fn selected(selection: DeliverySelection, allowed: &[DeliveryState]) -> Result<DeliveryFilter, ApiError> {
     let named = selection.id.is_some()
         || selection.plugin.is_some()
         || selection.job.is_some()
@@ -71,12 +116,12 @@ fn selected(selection: DeliverySelection) -> Result<DeliveryFilter, ApiError> {
         };
         return Err(ApiError::usage(message).hint("name an id, a plugin, a job or a state, or say all"));
     }
-    let over = [DeliveryState::Dead, DeliveryState::Poison];
-    if let Some(state) = selection.states.iter().find(|state| !over.contains(state)) {
+    if let Some(state) = selection.states.iter().find(|state| !allowed.contains(state)) {
+        let allowed: Vec<&str> = allowed.iter().map(|state| state.as_str()).collect();
         return Err(ApiError::usage(format!(
-            "only dead or parked deliveries can be replayed or purged, not those that are {state}"
+            "deliveries that are {state} can be neither replayed nor purged so"
         ))
-        .hint("the states are `dead` and `poison`"));
+        .hint(format!("the states are {}", allowed.join(", "))));
     }
     Ok(DeliveryFilter {
         id: selection.id,
@@ -102,7 +147,7 @@ async fn found(
                 Code::INVALID_STATE,
                 format!("delivery {id} is {} and cannot be {verb}", delivery.state),
             )
-            .hint("only dead or parked deliveries can"))
+            .hint("only dead or parked deliveries can; pending ones can be purged once their plugin is gone"))
         }
         _ => Ok(Json(CountView { count })),
     }
@@ -114,17 +159,17 @@ mod tests {
 
     #[test]
     fn nothing_said_is_not_everything() {
-        let nothing = selected(DeliverySelection::default()).unwrap_err();
+        let nothing = selected(DeliverySelection::default(), &BURIED).unwrap_err();
         assert_eq!(nothing.status.as_u16(), 400);
         let all = DeliverySelection {
             all: true,
             ..DeliverySelection::default()
         };
-        assert_eq!(selected(all).unwrap(), DeliveryFilter::default());
+        assert_eq!(selected(all, &BURIED).unwrap(), DeliveryFilter::default());
         let settled = DeliverySelection {
             states: vec![DeliveryState::Settled],
             ..DeliverySelection::default()
         };
-        assert!(selected(settled).is_err());
+        assert!(selected(settled, &BURIED).is_err());
     }
 }

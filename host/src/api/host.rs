@@ -90,6 +90,9 @@ fn absence(plugin: &PluginName, plugins: &[PluginView]) -> Option<String> {
     match plugins.iter().find(|view| view.name == *plugin) {
         Some(view) if view.serving => None,
         Some(view) if view.problem.is_some() => view.problem.clone(),
-        Some(_) | None => Some(format!("absent: there is no {plugin}.wasm in the plugin folder")),
+        Some(_) | None => Some(format!(
+            "absent: there is no {plugin}.wasm in the plugin folder; \
+             `sexton delivery purge --plugin {plugin} --state pending` drops what waits for it"
+        )),
     }
 }

@@ -127,7 +127,7 @@ pub struct DeliverySelection {
     /// Only this job's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub job: Option<JobId>,
-    /// Only these states: `dead`, `poison`.
+    /// Only these states: `dead`, `poison`; to purge what waits for a plugin that is gone, `pending`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub states: Vec<DeliveryState>,
     /// Every dead or parked one.

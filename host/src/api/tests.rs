@@ -219,7 +219,10 @@ async fn status_says_who_waits_for_what() {
     assert_eq!((waiting.plugin.as_str(), waiting.deliveries), ("pager", 3));
     assert_eq!(
         waiting.reason.as_deref(),
-        Some("absent: there is no pager.wasm in the plugin folder")
+        Some(
+            "absent: there is no pager.wasm in the plugin folder; \
+             `sexton delivery purge --plugin pager --state pending` drops what waits for it"
+        )
     );
     assert_eq!(refusal(rig.client.reload().await).0, 422);
 }

@@ -325,7 +325,7 @@ pub enum DeliveryCommand {
     },
     /// Make dead or parked deliveries due again
     Replay(DeliveryChoice),
-    /// Drop dead or parked deliveries for good
+    /// Drop deliveries for good: dead or parked ones, and pending ones of a plugin that is gone
     Purge(DeliveryChoice),
 }
 

@@ -10,11 +10,14 @@ use super::rows::load_job_at;
 use super::writer::{Done, Work};
 use super::{Change, DeliveryFilter};
 
+/// What is over without having been settled.
+const BURIED: [DeliveryState; 2] = [DeliveryState::Dead, DeliveryState::Poison];
+
 impl Work<'_> {
     /// Dead and parked deliveries become due now with a fresh count of tries; their ids stay, so a
     /// handler recognises the repeat.
     pub(super) fn replay(&mut self, filter: &DeliveryFilter) -> Done<u64> {
-        let seqs = self.over(filter)?;
+        let seqs = self.over(filter, &BURIED)?;
         let mut statement = self.db.prepare_cached(
             "UPDATE deliveries SET state = 'pending', stage = 'handler', charged = 0, conflicts = 0, \
              interrupted = 0, host_faults = 0, fail_fasts = 0, rounds = 0, due = ?2, ended = NULL, result = NULL \
@@ -30,9 +33,11 @@ impl Work<'_> {
         Ok(seqs.len() as u64)
     }
 
-    /// Drops dead and parked deliveries; jobs that waited for them go on.
+    /// Drops dead and parked deliveries, and pending ones where the filter names that state; jobs that
+    /// waited for them go on.
     pub(super) fn purge(&mut self, filter: &DeliveryFilter) -> Done<u64> {
-        let seqs = self.over(filter)?;
+        let [dead, poison] = BURIED;
+        let seqs = self.over(filter, &[dead, poison, DeliveryState::Pending])?;
         for (seq, job) in &seqs {
             self.drop_delivery(*seq, *job)?;
         }
@@ -51,13 +56,12 @@ impl Work<'_> {
         self.release_if_done(&mut stored)
     }
 
-    /// (delivery, job) rows of the filter that are dead or parked.
-    fn over(&self, filter: &DeliveryFilter) -> Done<Vec<(i64, i64)>> {
+    /// (delivery, job) rows of the filter in states that are allowed: the buried ones unless it says.
+    fn over(&self, filter: &DeliveryFilter, allowed: &[DeliveryState]) -> Done<Vec<(i64, i64)>> {
         let mut filter = filter.clone();
-        let buried = [DeliveryState::Dead, DeliveryState::Poison];
-        filter.states.retain(|state| buried.contains(state));
+        filter.states.retain(|state| allowed.contains(state));
         if filter.states.is_empty() {
-            filter.states = buried.to_vec();
+            filter.states = BURIED.to_vec();
         }
         let (clause, values): (String, Vec<Value>) = delivery_clause(&filter);
         let limit = if filter.limit == 0 {

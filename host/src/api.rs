@@ -61,7 +61,10 @@ pub trait HostHandle: Send + Sync + 'static {
     async fn reload_config(&self) -> Result<(), String>;
 
     /// How the host is.
-    fn status(&self) -> HostStatus;
+    async fn status(&self) -> HostStatus;
+
+    /// Whether the host is ending.
+    fn is_draining(&self) -> bool;
 
     /// Whether a job can be accepted: its files are of a kind that can be run, its handler is known.
     ///

@@ -4,7 +4,7 @@
 use std::os::unix::fs::FileExt;
 use std::process::{Command, Stdio};
 
-use sexton_tests::guests::{self, MOODY};
+use sexton_tests::guests::{self, MINIMAL, MOODY};
 use sexton_tests::poll::eventually;
 use sexton_tests::web::Web;
 
@@ -109,4 +109,34 @@ fn damage_of_the_store_is_told_by_status() {
     );
     let said = host.cli(&["status"]).code(0).stdout;
     assert!(said.contains("degraded"), "{said}");
+}
+
+#[test]
+fn while_the_file_is_refused_hints_do_not_ask_for_what_it_may_have() {
+    let web = Web::start();
+    let mut host = host("");
+    host.plugin("alone", guests::bytes(MINIMAL));
+    host.start();
+    host.wait_serving("alone");
+    let table = "[plugin.later]\n[[subscribe]]\nplugin = \"alone\"\nevents = [\"job-error\"]\n";
+    host.configure(&format!("{table}[no_such_section]\nx = 1\n"));
+    eventually("the file was refused", || {
+        host.object(&["status"])["config_problem"].is_string()
+    });
+    let hint = host.plugin_view("alone").unwrap()["hint"].to_string();
+    assert!(
+        hint.contains("refused") && hint.contains("config check") && !hint.contains("add "),
+        "{hint}"
+    );
+    let submit = ["submit", "download", &web.good(), "x", "--handler", "later"];
+    let refused = host.cli(&submit).code(2);
+    assert!(
+        refused.stderr.contains("later") && refused.stderr.contains("was refused"),
+        "{refused:?}"
+    );
+    host.configure(table);
+    eventually("it is in force", || {
+        host.plugin_view("alone").unwrap()["hint"].is_null()
+    });
+    host.cli(&submit).code(0);
 }

@@ -48,7 +48,7 @@ pub(super) async fn reload(State(api): State<Api>) -> Result<Json<StatusView>, A
 
 /// `GET /v1/status`: answers even when the store does not.
 pub(super) async fn status(State(api): State<Api>) -> Json<StatusView> {
-    let host = api.host.status();
+    let host = api.host.status().await;
     let mut degraded = host.degraded;
     let counts = api.store.counts().await.unwrap_or_else(|error| {
         degraded.push(error.to_string());

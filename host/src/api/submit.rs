@@ -1,5 +1,6 @@
 //! Submission: every limit of a job is checked here, before anything durable happens.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Json;
@@ -12,7 +13,7 @@ use super::body::Body;
 use super::failure::ApiError;
 use super::request::SubmitRequest;
 use super::server::Peer;
-use super::view::{HostState, JobView, SubmittedView};
+use super::view::{JobView, SubmittedView};
 use crate::job::{Code, FileSpec, JobSpec, OwnerName, Priority, Profile};
 use crate::store::{NewJob, Submitted};
 
@@ -40,7 +41,7 @@ pub(super) async fn submit(
     Extension(peer): Extension<Peer>,
     body: Body,
 ) -> Result<Response, ApiError> {
-    if api.host.status().state == HostState::Draining {
+    if api.host.is_draining() {
         return Err(
             ApiError::busy("the host is ending and takes no new jobs").hint("submit to the next host")
         );
@@ -55,19 +56,17 @@ pub(super) async fn submit(
                 requests.len()
             )));
         }
-        let mut jobs = Vec::with_capacity(requests.len());
-        for (index, request) in requests.into_iter().enumerate() {
-            let job = accept(&api, &owner, profile, request).map_err(|mut error| {
-                error.problem.message = format!("job {index} of the list: {}", error.problem.message);
-                error
-            })?;
-            jobs.push(job);
-        }
-        let submitted = api.store.submit_many(jobs).await?;
+        let jobs = accept(&api, owner, profile, requests, |index, error| {
+            error.problem.message = format!("job {index} of the list: {}", error.problem.message);
+        });
+        let submitted = api.store.submit_many(jobs.await?).await?;
         let views: Vec<SubmittedView> = submitted.iter().map(view).collect();
         return Ok((StatusCode::CREATED, Json(views)).into_response());
     }
-    let job = accept(&api, &owner, profile, body.json()?)?;
+    let mut jobs = accept(&api, owner, profile, vec![body.json()?], |_, _| {}).await?;
+    let Some(job) = jobs.pop() else {
+        return Err(ApiError::usage("the request has no job"));
+    };
     let submitted = api.store.submit(job).await?;
     let status = if submitted.created {
         StatusCode::CREATED
@@ -84,17 +83,35 @@ fn view(submitted: &Submitted) -> SubmittedView {
     }
 }
 
-fn accept(
+/// Checks requests one after the other; `place` says in the first error which of them it was. The
+/// checks ask the file system, which may be slow or hang, so they run where nothing else waits.
+async fn accept(
     api: &Api,
-    owner: &OwnerName,
+    owner: OwnerName,
     profile: Profile,
-    request: SubmitRequest,
-) -> Result<NewJob, ApiError> {
-    let job = new_job(request, owner.clone(), profile)?;
-    api.host
-        .check_submit(&job)
-        .map_err(|(code, message)| ApiError::submission(code, message))?;
-    Ok(job)
+    requests: Vec<SubmitRequest>,
+    place: impl Fn(usize, &mut ApiError) + Send + 'static,
+) -> Result<Vec<NewJob>, ApiError> {
+    let host = Arc::clone(&api.host);
+    let check = move |request| {
+        let job = new_job(request, owner.clone(), profile)?;
+        host.check_submit(&job)
+            .map_err(|(code, message)| ApiError::submission(code, message))?;
+        Ok(job)
+    };
+    let checked = tokio::task::spawn_blocking(move || {
+        let requests = requests.into_iter().enumerate();
+        let jobs = requests.map(|(index, request)| {
+            check(request).map_err(|mut error| {
+                place(index, &mut error);
+                error
+            })
+        });
+        jobs.collect::<Result<Vec<_>, ApiError>>()
+    });
+    checked
+        .await
+        .unwrap_or_else(|_| Err(ApiError::busy("the host is ending").hint("submit to the next host")))
 }
 
 /// Checks a request against every limit and fills in what it leaves to the profile.

@@ -1,9 +1,8 @@
 //! The running host as its control API and its watchers see it: plugins, status, reload, routing.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -15,12 +14,11 @@ use crate::api::view::{FailFastView, HostState, HostStatus, PluginView};
 use crate::clock::Clock;
 use crate::config::{Config, FailFastMode, Overrides};
 use crate::dispatch::{ConfigRouter, Policies};
-use crate::engine::transfer;
-use crate::job::{Code, JobKind, PluginName, Profile, Timestamp};
+use crate::job::{Code, PluginName, Profile, Timestamp};
 use crate::plugin::{PluginInfo, PluginRoom};
 use crate::store::{NewJob, RetentionRule, Store, StoreError};
 
-use super::{environment, listing, telemetry};
+use super::{admit, environment, listing, telemetry};
 
 /// Wait before a routing that the store would not take is handed over again.
 const ROUTE_AGAIN: Duration = Duration::from_secs(1);
@@ -53,7 +51,24 @@ pub(super) struct HostShared {
 /// What a reload changes.
 struct Live {
     config: Arc<Config>,
-    problem: Option<String>,
+    problem: Option<ConfigProblem>,
+}
+
+/// What is to be said about the configuration file as it is now.
+#[derive(Clone, Debug)]
+enum ConfigProblem {
+    /// It was refused; the one before it is in force.
+    Refused(String),
+    /// It is in force but for keys that wait for the next start.
+    Waits(String),
+}
+
+impl ConfigProblem {
+    fn words(&self) -> &str {
+        match self {
+            Self::Refused(words) | Self::Waits(words) => words,
+        }
+    }
 }
 
 /// How long ended things are kept.
@@ -88,7 +103,16 @@ impl HostShared {
 
     /// The configuration in force.
     pub(super) fn config(&self) -> Arc<Config> {
-        Arc::clone(&self.live.lock().unwrap_or_else(PoisonError::into_inner).config)
+        Arc::clone(&self.live().config)
+    }
+
+    fn live(&self) -> MutexGuard<'_, Live> {
+        self.live.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What the operator wrote last is not what is in force.
+    fn file_is_refused(&self) -> bool {
+        matches!(self.live().problem, Some(ConfigProblem::Refused(_)))
     }
 
     pub(super) fn set_draining(&self) {
@@ -159,37 +183,50 @@ impl HostShared {
         let Some(source) = current.source.clone() else {
             return Err("the host runs on defaults, without a configuration file".to_owned());
         };
-        // Whoever saves a file in place empties it first; taken at its word it would take every handler off.
-        let loaded = if std::fs::metadata(&source).is_ok_and(|file| file.len() == 0) {
-            Err(format!(
-                "error: {}: it is empty; is it being written?",
-                source.display()
-            ))
-        } else {
+        // The file may lie where reading it hangs.
+        let loading = tokio::task::spawn_blocking(move || {
+            // Whoever saves a file in place empties it first; taken at its word it would take every handler off.
+            if std::fs::metadata(&source).is_ok_and(|file| file.len() == 0) {
+                return Err(format!(
+                    "error: {}: it is empty; is it being written?",
+                    source.display()
+                ));
+            }
             let loaded = Config::load(Some(&source), &environment, &Overrides::default());
             loaded.map_err(|errors| errors.to_string())
+        });
+        let Ok(loaded) = loading.await else {
+            return Err("the host is ending".to_owned());
         };
         match loaded {
             Err(why) => {
                 tracing::error!("the configuration was refused, the old one stays:\n{why}");
-                self.live.lock().unwrap_or_else(PoisonError::into_inner).problem = Some(why.clone());
+                self.live().problem = Some(ConfigProblem::Refused(why.clone()));
                 Err(why)
             }
             Ok(new) if new == *current => {
-                self.live.lock().unwrap_or_else(PoisonError::into_inner).problem = None;
+                self.live().problem = None;
                 Ok(())
             }
             Ok(new) => self.apply(&current, new).await,
         }
     }
 
+    /// Whether a plugin has a file, a table or a subscription. Asked for every job of a list.
+    fn knows(&self, plugin: &PluginName) -> bool {
+        let config = self.config();
+        config.plugins.contains_key(plugin)
+            || config.subscriptions.iter().any(|one| one.plugin == *plugin)
+            || self.parts.room.knows(plugin)
+    }
+
     async fn apply(&self, current: &Config, new: Config) -> Result<(), String> {
         let waiting = self.parts.config.live_differences(&new);
         let problem = (!waiting.is_empty()).then(|| {
-            format!(
+            ConfigProblem::Waits(format!(
                 "applied, but {} take effect at the next start",
                 waiting.join(", ")
-            )
+            ))
         });
         let changed: BTreeSet<PluginName> = new
             .plugins
@@ -210,46 +247,19 @@ impl HostShared {
         }
         self.parts.retention.send_replace(retention(&new));
         {
-            let mut live = self.live.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut live = self.live();
             live.config = Arc::new(new);
             live.problem.clone_from(&problem);
         }
         tracing::info!(
             "the configuration was applied{}",
-            problem.map(|p| format!(": {p}")).unwrap_or_default()
+            problem.map(|p| format!(": {}", p.words())).unwrap_or_default()
         );
         self.route(changed).await.map_err(|why| {
             self.reroute.notify_one();
             why.to_string()
         })
     }
-}
-
-/// A download must not replace what the host itself lives by.
-fn not_our_own(config: &Config, local: &str) -> Result<(), (Code, String)> {
-    let path = std::path::Path::new(local);
-    // The name may be new; its folder exists, and may be reached through a link.
-    let real = match (
-        path.parent().and_then(|dir| dir.canonicalize().ok()),
-        path.file_name(),
-    ) {
-        (Some(dir), Some(name)) => dir.join(name),
-        _ => path.to_path_buf(),
-    };
-    let resolved = |own: &std::path::Path| own.canonicalize().unwrap_or_else(|_| own.to_path_buf());
-    let folders = [
-        &config.host.state_dir,
-        &config.host.plugin_dir,
-        &config.fail_fast.report_dir,
-    ];
-    let files = [Some(&config.host.control), config.source.as_ref()];
-    let taken = folders.iter().any(|folder| real.starts_with(resolved(folder)))
-        || files.into_iter().flatten().any(|file| real == resolved(file));
-    if taken {
-        let why = format!("`{local}` belongs to the host itself; choose another destination");
-        return Err((Code::ACCESSDENIED, why));
-    }
-    Ok(())
 }
 
 #[async_trait]
@@ -282,9 +292,10 @@ impl HostHandle for HostShared {
             });
         }
         let exports = self.parts.room.exports();
+        let refused = self.file_is_refused();
         infos
             .into_values()
-            .map(|info| listing::plugin(info, &config, &exports))
+            .map(|info| listing::plugin(info, &config, &exports, refused))
             .collect()
     }
 
@@ -296,19 +307,20 @@ impl HostHandle for HostShared {
         self.reload().await
     }
 
-    fn status(&self) -> HostStatus {
+    async fn status(&self) -> HostStatus {
         let config = self.config();
         let plugins = self.plugins();
         let degraded = plugins.iter().filter_map(|plugin| {
             let problem = plugin.problem.as_ref()?;
             Some(format!("plugin {}: {problem}", plugin.name))
         });
-        let newest = telemetry::newest_report(&config.fail_fast.report_dir);
+        let reports = config.fail_fast.report_dir.clone();
+        let newest = tokio::task::spawn_blocking(move || telemetry::newest_report(&reports)).await;
         HostStatus {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             pid: std::process::id(),
             started: self.started,
-            state: if self.draining.load(Ordering::SeqCst) {
+            state: if self.is_draining() {
                 HostState::Draining
             } else {
                 HostState::Running
@@ -316,11 +328,10 @@ impl HostHandle for HostShared {
             degraded: degraded.collect(),
             config_file: config.source.as_ref().map(|path| path.display().to_string()),
             config_problem: self
-                .live
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
+                .live()
                 .problem
-                .clone(),
+                .as_ref()
+                .map(|problem| problem.words().to_owned()),
             fail_fast: FailFastView {
                 mode: match config.fail_fast.mode {
                     FailFastMode::Abort => "abort".to_owned(),
@@ -329,48 +340,28 @@ impl HostHandle for HostShared {
                 ignored: self.parts.ignore_handler_failures,
                 crash_limit: config.fail_fast.crash_limit,
                 report_dir: config.fail_fast.report_dir.display().to_string(),
-                last_report: newest.map(|path: PathBuf| path.display().to_string()),
+                last_report: newest.ok().flatten().map(|path| path.display().to_string()),
             },
         }
     }
 
+    fn is_draining(&self) -> bool {
+        self.draining.load(Ordering::SeqCst)
+    }
+
     fn check_submit(&self, new: &NewJob) -> Result<(), (Code, String)> {
-        if self.draining.load(Ordering::SeqCst) {
+        if self.is_draining() {
             return Err((
                 Code::SX_OVERLOAD,
                 "the host is draining; try again once it has started".to_owned(),
             ));
         }
-        if new.kind != JobKind::Download {
-            return Err((
-                Code::NOTIMPL,
-                format!(
-                    "this host runs no jobs of kind {} yet; it runs downloads",
-                    new.kind
-                ),
-            ));
-        }
-        let config = self.config();
-        for file in &new.files {
-            transfer::check_file(file)?;
-            not_our_own(&config, &file.local)?;
-        }
+        admit::files(&self.config(), new)?;
         match &new.spec.handler {
-            Some(handler) if !self.plugins().iter().any(|plugin| plugin.name == *handler) => {
-                let known: Vec<String> = self
-                    .plugins()
-                    .into_iter()
-                    .map(|plugin| plugin.name.to_string())
-                    .collect();
-                let known = if known.is_empty() {
-                    "there are none".to_owned()
-                } else {
-                    known.join(", ")
-                };
-                Err((
-                    Code::INVALIDARG,
-                    format!("there is no plugin `{handler}`; known: {known}"),
-                ))
+            Some(handler) if !self.knows(handler) => {
+                let known = self.plugins();
+                let known = known.iter().map(|plugin| &plugin.name);
+                Err(admit::unknown_handler(handler, known, self.file_is_refused()))
             }
             _ => Ok(()),
         }

@@ -7,11 +7,13 @@ use crate::config::Config;
 use crate::job::{PluginName, Role};
 use crate::plugin::{Exports, PluginInfo};
 
-/// One plugin with what is routed to it, or with what to add so that something is.
+/// One plugin with what is routed to it, or with what to add so that something is. With a refused
+/// file the configuration in force is not what the operator wrote last.
 pub(super) fn plugin(
     info: PluginInfo,
     config: &Config,
     exports: &BTreeMap<PluginName, Exports>,
+    file_is_refused: bool,
 ) -> PluginView {
     let subscriptions: Vec<SubscriptionView> = config
         .subscriptions
@@ -30,7 +32,12 @@ pub(super) fn plugin(
             })
         })
         .collect();
-    let hint = idle_hint(&info.name, &subscriptions, exports.get(&info.name));
+    let hint = idle_hint(
+        &info.name,
+        &subscriptions,
+        exports.get(&info.name),
+        file_is_refused,
+    );
     PluginView {
         name: info.name,
         digest: info.digest,
@@ -50,6 +57,7 @@ fn idle_hint(
     plugin: &PluginName,
     subscriptions: &[SubscriptionView],
     exports: Option<&Exports>,
+    file_is_refused: bool,
 ) -> Option<String> {
     let handled =
         |view: &SubscriptionView| exports.is_none_or(|export| export.functions.contains(&view.event));
@@ -66,6 +74,12 @@ fn idle_hint(
             events.join(", ")
         )
     };
+    // The line may be in the file already: to add it again would be one more fault.
+    if file_is_refused {
+        return Some(format!(
+            "idle: {why} in the configuration in force; the file as it is now was refused, `sexton config check` says why"
+        ));
+    }
     let events = exports.map(|export| {
         let main = export.functions.iter().filter(|event| !event.is_coalesced());
         main.map(|event| format!("\"{event}\""))

@@ -206,6 +206,12 @@ impl PluginRoom {
     /// Keeps the room in step with its folder until `token` is cancelled.
     pub async fn run(self, token: CancellationToken) {
         let dir = self.0.scanner.lock().await.dir().to_owned();
+    /// Whether there is a file of that name, good or refused.
+    #[must_use]
+    pub fn knows(&self, plugin: &PluginName) -> bool {
+        lock(&self.0.entries).contains_key(plugin)
+    }
+
         let (mut watch, mut hints) = Watch::new(dir);
         loop {
             watch.keep_looking();

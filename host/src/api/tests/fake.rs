@@ -229,7 +229,7 @@ impl HostHandle for FakeHost {
         Err("line 3: no".to_owned())
     }
 
-    fn status(&self) -> HostStatus {
+    async fn status(&self) -> HostStatus {
         HostStatus {
             version: "0".to_owned(),
             pid: 1,
@@ -246,6 +246,10 @@ impl HostHandle for FakeHost {
                 last_report: None,
             },
         }
+    }
+
+    fn is_draining(&self) -> bool {
+        false
     }
 
     fn check_submit(&self, new: &NewJob) -> Result<(), (Code, String)> {

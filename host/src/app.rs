@@ -7,6 +7,7 @@ mod host;
 mod listing;
 mod local;
 mod plugins;
+mod signals;
 mod telemetry;
 mod watch;
 

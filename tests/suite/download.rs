@@ -283,5 +283,7 @@ fn a_second_signal_ends_a_drain_at_once() {
     let refused = host.cli(&["submit", "download", &web.good(), "x"]).code(8);
     assert!(refused.stderr.contains("takes no new jobs"), "{refused:?}");
     host.signal(Signal::TERM);
-    assert_eq!(host.ended().code, Some(0));
+    let ending = host.ended();
+    assert_eq!((ending.code, ending.signal), (Some(1), None), "it was no drain");
+    host.wait_log("cut short by a second signal");
 }

@@ -6,7 +6,6 @@ use std::sync::{Arc, RwLock};
 use std::time::Duration;
 
 use tokio::net::UnixListener;
-use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -24,6 +23,7 @@ use crate::plugin::{PluginRoom, RoomOptions};
 use crate::store::{SqliteOptions, SqliteStore, Store, StoreError};
 
 use super::handle::{HostParts, HostShared, retention};
+use super::signals::{Asked, Signals};
 use super::{load_config, telemetry, this_program, watch as config_watch};
 
 /// Longest a start waits for plugins: cached ones are there in milliseconds, and one that must be
@@ -45,6 +45,8 @@ pub struct HostOptions {
     pub compiler: PathBuf,
     /// Where the time comes from.
     pub clock: Clock,
+    /// Cancelled when the host is to end before it has started: it then waits for no plugin.
+    pub hurry: CancellationToken,
 }
 
 /// A started host.
@@ -67,18 +69,45 @@ pub(super) fn run(config: Option<&Path>, ignore_handler_failures: bool) -> Resul
         .map_err(|why| CliError::Failed(Complaint::new("the host's threads cannot be started").cause(why)))?;
     let compiler = this_program()?;
     let clock = Clock::real();
-    let result = runtime.block_on(async {
-        let options = HostOptions {
-            config,
-            ignore_handler_failures,
-            compiler,
-            clock,
-        };
-        let host = start(options).await?;
-        host.until_signal().await
-    });
+    let options = HostOptions {
+        config,
+        ignore_handler_failures,
+        compiler,
+        clock,
+        hurry: CancellationToken::new(),
+    };
+    let result = runtime.block_on(live(options));
     runtime.shutdown_timeout(Duration::from_secs(1));
     result
+}
+
+/// Starts, serves and drains. A signal that comes during the start ends the host in order too.
+async fn live(options: HostOptions) -> Result<ExitStatus, CliError> {
+    let mut signals = Signals::listen()?;
+    let hurry = options.hurry.clone();
+    let starting = start(options);
+    tokio::pin!(starting);
+    let host = tokio::select! {
+        host = &mut starting => host?,
+        () = signals.end() => {
+            hurry.cancel();
+            let host = tokio::select! {
+                host = &mut starting => host?,
+                () = signals.end() => return Err(cut_short()),
+            };
+            return host.end(signals).await;
+        }
+    };
+    host.until_signal(signals).await
+}
+
+/// A drain that was not waited for is no success: the store was not closed in order.
+fn cut_short() -> CliError {
+    CliError::Failed(
+        Complaint::new("the drain was cut short by a second signal").hint(
+            "nothing that was committed is lost; the next start checks the store and goes on from there",
+        ),
+    )
 }
 
 /// Starts every room: store, plugins, routing, engine, dispatch, control API, watchers.
@@ -91,13 +120,17 @@ pub async fn start(options: HostOptions) -> Result<Started, CliError> {
         ignore_handler_failures,
         compiler,
         clock,
+        hurry,
     } = options;
     let fail_fast = fail_fast(&config);
     telemetry::fail_fast_on_panic(fail_fast.clone(), clock.clone());
     let store = open_store(&config, &clock).await?;
     let listener = listen(&config)?;
     let room = open_room(&config, compiler, &clock)?;
-    load_plugins(&room).await;
+    tokio::select! {
+        () = load_plugins(&room) => {}
+        () = hurry.cancelled() => {}
+    }
 
     let mut policies = Policies::new(config.plugins.clone(), config.fail_fast.crash_limit);
     policies.ignore_handler_failures = ignore_handler_failures;
@@ -173,32 +206,22 @@ fn start_rest(
 }
 
 impl Started {
-    /// Serves until SIGTERM or SIGINT, then drains; a second one ends now. SIGHUP reloads.
-    async fn until_signal(self) -> Result<ExitStatus, CliError> {
-        let listen = |kind| {
-            signal(kind).map_err(|why| CliError::Failed(Complaint::new("signals cannot be heard").cause(why)))
-        };
-        let (mut term, mut int, mut hup) = (
-            listen(SignalKind::terminate())?,
-            listen(SignalKind::interrupt())?,
-            listen(SignalKind::hangup())?,
-        );
+    /// Serves until SIGTERM or SIGINT, then drains. SIGHUP reloads.
+    async fn until_signal(self, mut signals: Signals) -> Result<ExitStatus, CliError> {
         self.shared.say_ready();
-        loop {
-            tokio::select! {
-                _ = term.recv() => break,
-                _ = int.recv() => break,
-                _ = hup.recv() => {
-                    // Its outcome is in the log and in `status`.
-                    let _ = self.shared.reload().await;
-                }
-            }
+        while signals.next().await == Asked::Reload {
+            // Its outcome is in the log and in `status`.
+            let _ = self.shared.reload().await;
         }
+        self.end(signals).await
+    }
+
+    /// Drains; another signal ends the host at once.
+    async fn end(self, mut signals: Signals) -> Result<ExitStatus, CliError> {
         tracing::info!("draining; a second signal ends at once");
         tokio::select! {
             () = self.drain() => Ok(ExitStatus::Done),
-            _ = term.recv() => Ok(ExitStatus::Done),
-            _ = int.recv() => Ok(ExitStatus::Done),
+            () = signals.end() => Err(cut_short()),
         }
     }
 

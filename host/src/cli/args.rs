@@ -64,6 +64,9 @@ pub struct Global {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Run the host in the foreground
+    ///
+    /// SIGTERM and SIGINT let running work end, for as long as `[host] drain` says, and exit with 0. A
+    /// second one ends at once with exit code 1. SIGHUP reads the configuration again.
     Run {
         /// Keep failed deliveries as dead letters where FailFast would end the process
         #[arg(long)]

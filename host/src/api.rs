@@ -67,10 +67,18 @@ pub trait HostHandle: Send + Sync + 'static {
     fn is_draining(&self) -> bool;
 
     /// Whether a job can be accepted: its files are of a kind that can be run, its handler is known.
+    /// Looks at the file system, so it is called where blocking does no harm.
     ///
     /// # Errors
     /// The code, and a sentence that says what is wrong and what would be right.
     fn check_submit(&self, new: &NewJob) -> Result<(), (Code, String)>;
+
+    /// Unloads a plugin whose file is gone, and forgets its last good component; returns whether
+    /// there was anything of it.
+    ///
+    /// # Errors
+    /// A sentence when that cannot be made durable.
+    async fn forget_plugin(&self, plugin: &PluginName) -> Result<bool, String>;
 
     /// Forgets a plugin's durable state; returns how many keys there were.
     ///

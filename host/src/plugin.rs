@@ -5,8 +5,10 @@ mod bindings;
 mod call;
 mod compile;
 mod engine;
+mod entry;
 mod failure;
 mod folder;
+mod follow;
 mod guest;
 mod http;
 mod inspect;
@@ -20,8 +22,10 @@ mod services;
 mod settings;
 mod text;
 mod ticker;
+mod turn;
 mod vet;
 mod wasi;
+mod watch;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -119,6 +123,31 @@ pub struct PluginInfo {
     pub problem: Option<String>,
     /// SHA-256 of the refused file, when a last good one serves instead.
     pub refused_digest: Option<String>,
+}
+
+/// Whether these bytes can be a plugin at all, in the loader's words. Nothing is compiled, so a
+/// component that passes may still be refused.
+///
+/// # Errors
+/// What they are instead, and what to do.
+pub fn check_bytes(bytes: &[u8]) -> Result<(), String> {
+    let (size, max) = (bytes.len() as u64, folder::SIZE_MAX);
+    if size > max {
+        return Err(refusal::Refusal::TooLarge { size, max }.to_string());
+    }
+    inspect::triage(bytes).map_err(|refusal| refusal.to_string())
+}
+
+/// Forgets the last good component of a plugin, for when no host runs; says whether there was one.
+///
+/// # Errors
+/// When that cannot be made durable.
+pub fn forget_last_good(state_dir: &std::path::Path, plugin: &PluginName) -> std::io::Result<bool> {
+    let dir = room::kept_dir(state_dir);
+    if !dir.exists() {
+        return Ok(false);
+    }
+    keep::Keep::open(dir)?.forget(plugin)
 }
 
 /// Shared handle types used by the room's users.

@@ -7,6 +7,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use sexton::clock::Clock;
 use sexton::config::PluginConfig;
+use sexton::fail_fast::Children;
 use sexton::job::{
     Code, DeliveryId, ErrorContext, ErrorInfo, EventKind, Job, JobId, JobKind, JobSpec, JobState, PluginName,
     Priority, Profile, Progress, Role, Timestamp,
@@ -47,6 +48,7 @@ pub async fn open(dir: &Path, names: &[PluginName], workers: usize) -> PluginRoo
         compiler: bench::program(),
         compile_timeout: Duration::from_secs(120),
         compile_memory: 4 << 30,
+        children: Children::default(),
         calls: CALLS,
         workers,
         clock: Clock::real(),

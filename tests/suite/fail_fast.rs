@@ -178,7 +178,7 @@ fn a_kill_during_a_call_charges_nobody_and_the_call_is_made_again() {
     assert_eq!(running["attempt"], 1);
     host.kill9();
     // Without its component the delivery waits, and can be looked at.
-    host.unplug("moody");
+    host.cli(&["plugin", "remove", "moody"]).code(0);
     host.configure(&config(
         "",
         "on_failure = \"fail-fast\"\nconfig = { mood = \"ok\" }",
@@ -210,7 +210,7 @@ fn a_decision_and_its_acknowledgement_come_together_or_not_at_all() {
             host.deliveries(&[])[0]["id"].as_str().unwrap()
         ));
         host.kill9();
-        host.unplug("moody");
+        host.cli(&["plugin", "remove", "moody"]).code(0);
         host.configure(&config("", &format!("config = {{ mood = \"{mended}\" }}")));
         host.start();
         let neither = host.job(&job);

@@ -12,6 +12,7 @@ mod failures;
 mod fuzz;
 mod hazards;
 mod licences;
+mod loading;
 mod plugins;
 mod policies;
 mod reload_config;

@@ -169,6 +169,12 @@ impl Client {
         self.ask(Method::POST, "/v1/plugins/rescan", Bytes::new()).await
     }
 
+    /// Forgets a plugin whose file is gone; counts 1 if there was anything of it.
+    pub async fn forget_plugin(&self, name: &PluginName) -> Result<CountView, ClientError> {
+        self.ask(Method::DELETE, &format!("/v1/plugins/{name}"), Bytes::new())
+            .await
+    }
+
     /// Forgets a plugin's state.
     pub async fn purge_plugin(&self, name: &PluginName) -> Result<CountView, ClientError> {
         self.ask(Method::DELETE, &format!("/v1/plugins/{name}/state"), Bytes::new())

@@ -23,16 +23,32 @@ pub(super) async fn rescan(State(api): State<Api>) -> Json<PluginsView> {
     plugins(State(api)).await
 }
 
+/// `DELETE /v1/plugins/{name}`
+pub(super) async fn forget(
+    State(api): State<Api>,
+    Path(name): Path<String>,
+) -> Result<Json<CountView>, ApiError> {
+    match api.host.forget_plugin(&plugin_name(&name)?).await {
+        Ok(known) => Ok(Json(CountView {
+            count: u64::from(known),
+        })),
+        Err(why) => Err(ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, Code::FAIL, why)
+            .hint("see that the state directory can be written, then try again")),
+    }
+}
+
 /// `DELETE /v1/plugins/{name}/state`
 pub(super) async fn purge(
     State(api): State<Api>,
     Path(name): Path<String>,
 ) -> Result<Json<CountView>, ApiError> {
-    let name: PluginName = name
-        .parse()
-        .map_err(|error: crate::job::InvalidName| ApiError::usage(error.to_string()))?;
-    let count = api.host.purge_plugin(&name).await?;
+    let count = api.host.purge_plugin(&plugin_name(&name)?).await?;
     Ok(Json(CountView { count }))
+}
+
+fn plugin_name(name: &str) -> Result<PluginName, ApiError> {
+    name.parse()
+        .map_err(|error: crate::job::InvalidName| ApiError::usage(error.to_string()))
 }
 
 /// `POST /v1/reload`
@@ -55,6 +71,13 @@ pub(super) async fn status(State(api): State<Api>) -> Json<StatusView> {
         Counts::default()
     });
     let waiting = api.store.waiting().await.unwrap_or_default();
+    // Last: the two before may have been the first to meet it.
+    if let Some(damage) = api.store.damage() {
+        degraded.retain(|words| !words.contains(&damage));
+        degraded.push(format!(
+            "the store: {damage}; what it still takes may be lost. Stop the host, run `sexton db check`, restore a backup"
+        ));
+    }
     let plugins = api.host.plugins();
     let waiting = waiting.into_iter().filter(|(_, deliveries)| *deliveries > 0);
     Json(StatusView {
@@ -71,13 +94,6 @@ pub(super) async fn status(State(api): State<Api>) -> Json<StatusView> {
                 deliveries,
             })
             .collect(),
-    // Last: the two before may have been the first to meet it.
-    if let Some(damage) = api.store.damage() {
-        degraded.retain(|words| !words.contains(&damage));
-        degraded.push(format!(
-            "the store: {damage}; what it still takes may be lost. Stop the host, run `sexton db check`, restore a backup"
-        ));
-    }
         degraded,
         config_file: host.config_file,
         config_problem: host.config_problem,

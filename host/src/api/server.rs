@@ -155,6 +155,7 @@ pub(super) fn routes(api: Api, shutdown: CancellationToken) -> Router {
         .route("/v1/jobs/{id}/{verb}", post(jobs::command))
         .route("/v1/plugins", get(host::plugins))
         .route("/v1/plugins/rescan", post(host::rescan))
+        .route("/v1/plugins/{name}", delete(host::forget))
         .route("/v1/plugins/{name}/state", delete(host::purge))
         .route("/v1/deliveries", get(deliveries::list))
         .route("/v1/deliveries/replay", post(deliveries::replay))

@@ -325,7 +325,7 @@ impl HostHandle for HostShared {
             } else {
                 HostState::Running
             },
-            degraded: degraded.collect(),
+            degraded: self.parts.room.trouble().into_iter().chain(degraded).collect(),
             config_file: config.source.as_ref().map(|path| path.display().to_string()),
             config_problem: self
                 .live()
@@ -365,6 +365,11 @@ impl HostHandle for HostShared {
             }
             _ => Ok(()),
         }
+    }
+
+    async fn forget_plugin(&self, plugin: &PluginName) -> Result<bool, String> {
+        let forgotten = self.parts.room.forget(plugin).await;
+        forgotten.map_err(|why| format!("the last good {plugin} cannot be forgotten: {why}"))
     }
 
     async fn purge_plugin(&self, plugin: &PluginName) -> Result<u64, StoreError> {

@@ -126,7 +126,7 @@ pub async fn start(options: HostOptions) -> Result<Started, CliError> {
     telemetry::fail_fast_on_panic(fail_fast.clone(), clock.clone());
     let store = open_store(&config, &clock).await?;
     let listener = listen(&config)?;
-    let room = open_room(&config, compiler, &clock)?;
+    let room = open_room(&config, compiler, fail_fast.children.clone(), &clock)?;
     tokio::select! {
         () = load_plugins(&room) => {}
         () = hurry.cancelled() => {}
@@ -291,7 +291,12 @@ fn listen(config: &Config) -> Result<UnixListener, CliError> {
     })
 }
 
-fn open_room(config: &Config, compiler: PathBuf, clock: &Clock) -> Result<PluginRoom, CliError> {
+fn open_room(
+    config: &Config,
+    compiler: PathBuf,
+    children: Children,
+    clock: &Clock,
+) -> Result<PluginRoom, CliError> {
     let workers = std::thread::available_parallelism().map_or(2, usize::from);
     let options = RoomOptions {
         plugin_dir: config.host.plugin_dir.clone(),
@@ -299,6 +304,7 @@ fn open_room(config: &Config, compiler: PathBuf, clock: &Clock) -> Result<Plugin
         compiler,
         compile_timeout: COMPILE_TIMEOUT,
         compile_memory: COMPILE_MEMORY,
+        children,
         calls: config.host.calls,
         workers,
         clock: clock.clone(),

@@ -3,7 +3,10 @@
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use crate::api::client::Client;
+use serde_json::json;
+
+use crate::api::client::{Client, ClientError};
+use crate::api::view::CountView;
 use crate::cli::{CliError, Complaint, ExitStatus, Global, Output, PluginAddArgs, PluginRemoveArgs};
 use crate::config::Config;
 use crate::job::PluginName;
@@ -39,7 +42,13 @@ pub(super) fn add(
         CliError::Failed(Complaint::new(format!("{} cannot be written", path.display())).cause(why))
     })?;
     output.note(format!("written: {}", path.display()));
-    if is_configured(&config, &name) {
+    let configured = is_configured(&config, &name);
+    if output.is_json() {
+        let added = json!({ "name": name, "file": path, "configured": configured, "config": snippet });
+        output.object(&added)?;
+        return Ok(ExitStatus::Done);
+    }
+    if configured {
         output.note("it is configured already");
         return Ok(ExitStatus::Done);
     }
@@ -64,37 +73,69 @@ pub(super) fn remove(
 ) -> Result<ExitStatus, CliError> {
     let config = load_config(global.config.as_deref())?;
     let path = config.host.plugin_dir.join(format!("{}.wasm", args.name));
-    match std::fs::remove_file(&path) {
-        Ok(()) => output.line(path.display().to_string())?,
-        Err(why) if why.kind() == std::io::ErrorKind::NotFound && args.purge => {}
-        Err(why) if why.kind() == std::io::ErrorKind::NotFound => {
-            let complaint = Complaint::new(format!("there is no {}", path.display()));
-            return Err(CliError::Illegal(
-                complaint.hint("`sexton plugin list` shows those there are"),
-            ));
-        }
+    let removed = match std::fs::remove_file(&path) {
+        Ok(()) => true,
+        Err(why) if why.kind() == std::io::ErrorKind::NotFound => false,
         Err(why) => {
             let complaint = Complaint::new(format!("{} cannot be removed", path.display()));
             return Err(CliError::Failed(complaint.cause(why)));
         }
+    };
+    let known = forget(&args.name, &config, global)? || removed;
+    if !known && !args.purge {
+        let complaint = Complaint::new(format!("there is no {}", path.display()));
+        return Err(CliError::Illegal(
+            complaint.hint("`sexton plugin list` shows those there are"),
+        ));
     }
-    if args.purge {
-        let forgotten = purge(&args.name, global)?;
-        output.note(format!("{forgotten} keys of its state were forgotten"));
+    let purged = match args.purge {
+        true => Some(ask(global, async |client| client.purge_plugin(&args.name).await)?.count),
+        false => None,
+    };
+    if output.is_json() {
+        output.object(
+            &json!({ "name": args.name, "file": path, "removed": removed, "keys_forgotten": purged }),
+        )?;
+        return Ok(ExitStatus::Done);
+    }
+    if removed {
+        output.line(path.display().to_string())?;
+    } else if known {
+        output.note("there was no file; its last good component was forgotten");
+    }
+    if let Some(keys) = purged {
+        output.note(format!("{keys} keys of its state were forgotten"));
     }
     Ok(ExitStatus::Done)
 }
 
-/// State is in the store, which a running host owns.
-fn purge(name: &PluginName, global: &Global) -> Result<u64, CliError> {
+/// The last good component must not come back in place of what was removed on purpose. A running host
+/// has it; without one it is a file.
+fn forget(name: &PluginName, config: &Config, global: &Global) -> Result<bool, CliError> {
+    match ask(global, async |client| client.forget_plugin(name).await) {
+        Ok(count) => Ok(count.count > 0),
+        Err(CliError::Client(ClientError::NoHost { .. })) => {
+            crate::plugin::forget_last_good(&config.host.state_dir, name).map_err(|why| {
+                let complaint = Complaint::new(format!("the last good {name} cannot be forgotten"));
+                CliError::Failed(complaint.cause(why))
+            })
+        }
+        Err(why) => Err(why),
+    }
+}
+
+/// Asks the running host, which owns what is durable.
+fn ask(
+    global: &Global,
+    question: impl AsyncFnOnce(Client) -> Result<CountView, ClientError>,
+) -> Result<CountView, CliError> {
     let socket =
         crate::config::client_socket(global.socket.as_deref(), global.config.as_deref(), &environment)
             .map_err(|errors| bad_config(&errors))?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
-    let count = runtime.block_on(async { Client::new(socket).purge_plugin(name).await })?;
-    Ok(count.count)
+    Ok(runtime.block_on(question(Client::new(socket)))?)
 }
 
 fn is_configured(config: &Config, name: &PluginName) -> bool {
@@ -114,6 +155,9 @@ fn read_component(argument: &str) -> Result<(String, Vec<u8>), CliError> {
     }
     let bytes = std::fs::read(path)
         .map_err(|why| CliError::Failed(Complaint::new(format!("{argument} cannot be read")).cause(why)))?;
+    crate::plugin::check_bytes(&bytes).map_err(|why| {
+        CliError::Failed(Complaint::new(format!("{argument} is no plugin and was not copied")).cause(why))
+    })?;
     let stem = path
         .file_stem()
         .and_then(|stem| stem.to_str())

@@ -10,11 +10,14 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
-use rustix::process::{Resource, Rlimit, setrlimit};
+use rustix::process::{Resource, Rlimit, Signal, getpid, kill_process, setrlimit};
 use sha2::{Digest as _, Sha256};
 use tokio::io::AsyncReadExt as _;
+use tokio::sync::Semaphore;
 use wasmtime::Engine;
 use wasmtime::component::Component;
+
+use crate::fail_fast::Children;
 
 use super::engine::{RESERVATION_MIN, compile_engine};
 use super::refusal::Refusal;
@@ -30,6 +33,8 @@ const WASMTIME: &str = "48.0.8";
 /// Where nothing is said: a script engine of 18 MB compiles in about 1 GiB and half a minute.
 const MEMORY: u64 = 2 << 30;
 const SECONDS: u64 = 120;
+/// Compilers at the same time: a slow one leaves room for another, and the machine for the work.
+const COMPILERS: usize = 2;
 
 /// What the hidden command `compile-component IN OUT` does: limits itself, then compiles. It runs
 /// in a process of its own, so that no component can exhaust or crash the host (HC-01).
@@ -38,6 +43,7 @@ const SECONDS: u64 = 120;
 /// One sentence: what is wrong with the component, or what could not be read or written.
 pub fn compile_component(input: &Path, output: &Path) -> Result<(), String> {
     let number = |name| std::env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
+    end_with_the_host().map_err(|error| error.to_string())?;
     limit(Resource::As, number(ENV_MEMORY).unwrap_or(MEMORY))?;
     limit(Resource::Cpu, number(ENV_SECONDS).unwrap_or(SECONDS))?;
     limit(Resource::Core, 0)?;
@@ -47,6 +53,17 @@ pub fn compile_component(input: &Path, output: &Path) -> Result<(), String> {
         .precompile_component(&wasm)
         .map_err(|error| format!("{error:#}"))?;
     fs::write(output, code).map_err(|error| format!("{}: {error}", output.display()))
+}
+
+/// A host that is killed has no time to end its compilers. Its end of the pipe closes whenever it dies,
+/// even before this line; a parent-death signal would come too late for that, and too early when only
+/// the thread that started the compiler ends.
+fn end_with_the_host() -> std::io::Result<()> {
+    std::thread::Builder::new().name("host".to_owned()).spawn(|| {
+        let _ = std::io::copy(&mut std::io::stdin(), &mut std::io::sink());
+        let _ = kill_process(getpid(), Signal::KILL);
+    })?;
+    Ok(())
 }
 
 fn limit(resource: Resource, value: u64) -> Result<(), String> {
@@ -66,6 +83,8 @@ pub(super) struct Compiler {
     timeout: Duration,
     memory: u64,
     reservation: u64,
+    children: Children,
+    slots: Semaphore,
     engine: Engine,
     /// What besides the component decides whether code fits this host (HC-02).
     suffix: String,
@@ -81,6 +100,7 @@ impl Compiler {
         program: PathBuf,
         timeout: Duration,
         memory: u64,
+        children: Children,
         reservation: u64,
         engine: &Engine,
     ) -> std::io::Result<Self> {
@@ -101,6 +121,8 @@ impl Compiler {
             timeout,
             memory,
             reservation,
+            children,
+            slots: Semaphore::new(COMPILERS),
             engine: engine.clone(),
             suffix,
         })
@@ -119,6 +141,12 @@ impl Compiler {
     /// # Errors
     /// A [`Refusal`] with the compiler's words, or the engine's when there is no slot large enough.
     pub(super) async fn component(&self, digest: &str, wasm: &[u8]) -> Result<Component, Refusal> {
+        if let Ok(component) = self.cached(digest) {
+            return Ok(component);
+        }
+        // Never closed.
+        let _slot = self.slots.acquire().await;
+        // The same bytes may lie there under two names.
         if let Ok(component) = self.cached(digest) {
             return Ok(component);
         }
@@ -182,9 +210,10 @@ impl Compiler {
             .env(ENV_MEMORY, self.memory.to_string())
             .env(ENV_SECONDS, seconds.to_string())
             .env(ENV_RESERVATION, self.reservation.to_string())
-            .stdin(Stdio::null())
+            .stdin(Stdio::piped())
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
+            .process_group(0)
             .kill_on_drop(true)
             .spawn()
             .map_err(|error| Refusal::Host {
@@ -193,6 +222,9 @@ impl Compiler {
                     self.program.display()
                 ),
             })?;
+        let _registered = child.id().map(|pid| self.children.register(pid));
+        // Open as long as this host lives; waiting for the child would close it.
+        let _alive = child.stdin.take();
         let mut said = Vec::new();
         let stderr = child.stderr.take();
         let ended = tokio::time::timeout(self.timeout, async {

@@ -16,7 +16,7 @@ const RESERVATION_MAX: u64 = 1 << 30;
 /// Guard behind each memory, enough to catch small overruns without a bounds check (HW-07).
 const GUARD: u64 = 64 << 10;
 /// Trial instantiations take slots beside the calls.
-const SPARE_SLOTS: usize = 4;
+pub(super) const SPARE_SLOTS: usize = 4;
 /// One component can be 38 core instances (HW-06).
 const CORE_INSTANCES: u32 = 40;
 /// Memories per instance: script engines have two or three (HL-01).

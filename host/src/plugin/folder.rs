@@ -1,15 +1,10 @@
-//! The plugin folder: what lies in it, and a watcher that says when to look again. Events are
-//! hints; the scan is the truth (HH-02).
+//! The plugin folder: what lies in it, and what its files hold.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File, Metadata};
 use std::io::Read as _;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
-
-use notify::event::{AccessKind, AccessMode};
-use notify::{EventKind, RecommendedWatcher, RecursiveMode, Watcher as _};
-use tokio::sync::mpsc;
 
 use super::compile::digest;
 use super::refusal::Refusal;
@@ -50,8 +45,17 @@ pub(super) struct Listing {
     pub(super) files: BTreeMap<PluginName, (PathBuf, Stamp)>,
     /// Files that look like plugins and are not: name and why, for the log.
     pub(super) strange: Vec<(String, String)>,
-    /// The device of the folder: it changes when something is mounted or unmounted there.
-    pub(super) device: u64,
+    /// Which folder it is: another one when something is mounted or unmounted there, or when it was
+    /// replaced.
+    pub(super) place: Place,
+}
+
+/// Device and inode of a folder.
+pub(super) type Place = (u64, u64);
+
+/// Which folder this is about.
+pub(super) fn place(meta: &Metadata) -> Place {
+    (meta.dev(), meta.ino())
 }
 
 /// Lists the folder.
@@ -61,7 +65,7 @@ pub(super) struct Listing {
 pub(super) fn list(dir: &Path) -> std::io::Result<Listing> {
     let root = fs::canonicalize(dir)?;
     let mut listing = Listing {
-        device: fs::metadata(&root)?.dev(),
+        place: place(&fs::metadata(&root)?),
         ..Listing::default()
     };
     for entry in fs::read_dir(&root)? {
@@ -135,65 +139,6 @@ pub(super) fn read(path: &Path) -> Reading {
         Ok(Reading::Whole { stamp, digest, bytes })
     };
     attempt().unwrap_or(Reading::Moving)
-}
-
-/// Says when something happened in the folder, and survives the folder being replaced.
-#[derive(Debug)]
-pub(super) struct Watch {
-    dir: PathBuf,
-    hints: mpsc::Sender<()>,
-    watcher: Option<(RecommendedWatcher, u64)>,
-}
-
-impl Watch {
-    /// A watch that is not looking yet, and where its hints arrive. One waiting hint is enough.
-    pub(super) fn new(dir: PathBuf) -> (Self, mpsc::Receiver<()>) {
-        let (hints, seen) = mpsc::channel(1);
-        let watch = Self {
-            dir,
-            hints,
-            watcher: None,
-        };
-        (watch, seen)
-    }
-
-    /// Looks at the folder itself, not at its files, whose inodes change (HH-01); and again when
-    /// the folder is another one than before. What cannot be watched is still scanned.
-    pub(super) fn keep_looking(&mut self) {
-        let Ok(inode) = fs::metadata(&self.dir).map(|meta| meta.ino()) else {
-            self.watcher = None;
-            return;
-        };
-        if self.watcher.as_ref().is_some_and(|(_, known)| *known == inode) {
-            return;
-        }
-        let hints = self.hints.clone();
-        let told = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
-            // The scan itself opens files; answering that with a scan would never end.
-            if event.is_ok_and(|event| matches!(event.kind, EventKind::Access(kind) if !is_written(kind))) {
-                return;
-            }
-            // A full channel means that a hint is waiting already.
-            let _ = hints.try_send(());
-        })
-        .and_then(|mut watcher| {
-            watcher.watch(&self.dir, RecursiveMode::NonRecursive)?;
-            Ok(watcher)
-        });
-        self.watcher = match told {
-            Ok(watcher) => Some((watcher, inode)),
-            Err(error) => {
-                tracing::warn!(dir = %self.dir.display(), "the plugin folder is only scanned: {error}");
-                None
-            }
-        };
-        // Something may have come between the last scan and this watch.
-        let _ = self.hints.try_send(());
-    }
-}
-
-fn is_written(kind: AccessKind) -> bool {
-    kind == AccessKind::Close(AccessMode::Write)
 }
 
 #[cfg(test)]

@@ -1,10 +1,12 @@
 //! The last good components, kept by digest: a bad file never unloads a good one, not even across
-//! a restart.
+//! a restart. They stay until their file was seen to be removed, or `plugin remove` forgets them.
 
 use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
 
 use super::compile::{digest, write_durably};
 use crate::job::PluginName;
@@ -15,7 +17,18 @@ const INDEX: &str = "index.json";
 #[derive(Debug)]
 pub(super) struct Keep {
     dir: PathBuf,
-    index: BTreeMap<PluginName, String>,
+    index: BTreeMap<PluginName, Kept>,
+}
+
+/// What the index says of one plugin.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Kept {
+    /// SHA-256 of its last good component, hex.
+    digest: String,
+    /// Its file was gone when a host last looked into a folder that had others: it stands in for a
+    /// bad file that may come, and not for a folder that is gone.
+    #[serde(default)]
+    withdrawn: bool,
 }
 
 impl Keep {
@@ -39,12 +52,32 @@ impl Keep {
 
     /// The digest of the last good component of `name`.
     pub(super) fn digest(&self, name: &PluginName) -> Option<&str> {
-        self.index.get(name).map(String::as_str)
+        self.index.get(name).map(|kept| kept.digest.as_str())
     }
 
-    /// Every name with a last good component.
-    pub(super) fn names(&self) -> Vec<PluginName> {
-        self.index.keys().cloned().collect()
+    /// The digest of every last good component.
+    pub(super) fn digests(&self) -> impl Iterator<Item = &str> {
+        self.index.values().map(|kept| kept.digest.as_str())
+    }
+
+    /// The plugins that a folder without them lacks.
+    pub(super) fn expected(&self) -> Vec<PluginName> {
+        let expected = self.index.iter().filter(|(_, kept)| !kept.withdrawn);
+        expected.map(|(name, _)| name.clone()).collect()
+    }
+
+    /// Takes note of which files a sound folder has.
+    ///
+    /// # Errors
+    /// When the index cannot be written.
+    pub(super) fn note_present(&mut self, is_there: impl Fn(&PluginName) -> bool) -> std::io::Result<()> {
+        let mut changed = false;
+        for (name, kept) in &mut self.index {
+            let withdrawn = !is_there(name);
+            changed |= kept.withdrawn != withdrawn;
+            kept.withdrawn = withdrawn;
+        }
+        if changed { self.write_index() } else { Ok(()) }
     }
 
     /// The bytes of the last good component of `name`, if they are still what they were.
@@ -63,18 +96,22 @@ impl Keep {
             return Ok(());
         }
         write_durably(&self.path(digest), wasm)?;
-        self.index.insert(name.clone(), digest.to_owned());
+        let kept = Kept {
+            digest: digest.to_owned(),
+            withdrawn: false,
+        };
+        self.index.insert(name.clone(), kept);
         self.write_index()
     }
 
-    /// Forgets `name`: its file was removed on purpose.
+    /// Forgets `name`, which was removed on purpose; says whether there was anything to forget.
     ///
     /// # Errors
     /// When the index cannot be written.
-    pub(super) fn forget(&mut self, name: &PluginName) -> std::io::Result<()> {
+    pub(super) fn forget(&mut self, name: &PluginName) -> std::io::Result<bool> {
         match self.index.remove(name) {
-            Some(_) => self.write_index(),
-            None => Ok(()),
+            Some(_) => self.write_index().map(|()| true),
+            None => Ok(false),
         }
     }
 
@@ -89,7 +126,7 @@ impl Keep {
         for entry in fs::read_dir(&self.dir)?.flatten() {
             let name = entry.file_name().to_string_lossy().into_owned();
             if let Some(stem) = name.strip_suffix(".wasm")
-                && !self.index.values().any(|digest| digest == stem)
+                && !self.digests().any(|digest| digest == stem)
             {
                 let _ = fs::remove_file(entry.path());
             }
@@ -114,8 +151,24 @@ mod tests {
         assert_eq!(keep.read(&name).unwrap().1, b"two");
         fs::write(keep.path(&digest(b"two")), b"tampered").unwrap();
         assert_eq!(keep.read(&name), None);
-        keep.forget(&name).unwrap();
-        assert_eq!(keep.names(), []);
+        assert!(keep.forget(&name).unwrap());
+        assert!(!keep.forget(&name).unwrap());
+        assert_eq!(keep.expected(), []);
         assert!(!keep.path(&digest(b"two")).exists());
+    }
+
+    #[test]
+    fn what_a_sound_folder_lacks_is_kept_and_not_expected() {
+        let dir = tempfile::tempdir().unwrap();
+        let [gone, there]: [PluginName; 2] = ["gone".parse().unwrap(), "there".parse().unwrap()];
+        let mut keep = Keep::open(dir.path().to_owned()).unwrap();
+        keep.remember(&gone, &digest(b"one"), b"one").unwrap();
+        keep.remember(&there, &digest(b"two"), b"two").unwrap();
+        keep.note_present(|name| *name == there).unwrap();
+        let mut keep = Keep::open(dir.path().to_owned()).unwrap();
+        assert_eq!(keep.expected(), [there]);
+        assert_eq!(keep.read(&gone).unwrap().1, b"one");
+        keep.note_present(|_| true).unwrap();
+        assert_eq!(keep.expected().len(), 2);
     }
 }

@@ -4,11 +4,13 @@
 use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
+use tokio::sync::Semaphore;
 use wasmtime::component::{Component, InstancePre, Linker};
 
 use super::bindings;
 use super::call::Core;
 use super::compile::Compiler;
+use super::engine::SPARE_SLOTS;
 use super::failure::Finding;
 use super::guest::Guest;
 use super::inspect::{Surface, triage};
@@ -89,6 +91,8 @@ pub(super) struct Identity {
 /// What a compiled component has to pass before it may serve.
 pub(super) struct Gate {
     core: Arc<Core>,
+    /// The pool has slots for so many beside the calls.
+    trials: Semaphore,
     /// One linker for each combination of grants, made when first needed.
     linkers: [OnceLock<Linker<Guest>>; 4],
 }
@@ -98,6 +102,7 @@ impl Gate {
     pub(super) fn new(core: Arc<Core>) -> Self {
         Self {
             core,
+            trials: Semaphore::new(SPARE_SLOTS),
             linkers: Default::default(),
         }
     }
@@ -159,6 +164,8 @@ impl Gate {
     /// One instance in a throw-away store: wrong types show only here, and start functions run the
     /// guest's code, so it has the limits of a call (HW-03).
     async fn try_out(&self, served: &Served) -> Result<(), Refusal> {
+        // Never closed.
+        let _slot = self.trials.acquire().await;
         let settings = &served.settings;
         let ends = Instant::now() + settings.deadline;
         let config = Arc::clone(&settings.config);

@@ -1,39 +1,34 @@
 //! The room's door: what the rest of the host sees of plugins.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use tokio::runtime::{Handle, Runtime};
-use tokio::sync::{Semaphore, watch};
-use tokio_util::sync::CancellationToken;
+use tokio::sync::{Notify, Semaphore, watch};
 use tracing::Instrument as _;
 
 use super::call::{self, Core};
 use super::compile::Compiler;
 use super::engine::{host_engine, reservation};
+use super::entry::Entry;
 use super::failure::Finding;
-use super::folder::Watch;
 use super::keep::Keep;
 use super::load::{Loader, Served};
-use super::scan::{Entry, Scanner};
+use super::scan::Scanner;
 use super::settings::Settings;
 use super::ticker::Ticker;
 use super::{Call, Function, PluginInfo, SharedView};
 use crate::clock::Clock;
 use crate::config::PluginConfig;
+use crate::fail_fast::Children;
 use crate::job::{EventKind, PluginName, Reply};
 
-/// Quiet time after an event before the folder is scanned: a copy is many events (HH-02).
-/// Shorter than usual, because a half-written file does no harm here: it is refused in
-/// microseconds and looked at again (HH-03).
-const DEBOUNCE: Duration = Duration::from_millis(80);
-/// A busy folder is scanned all the same.
-const DEBOUNCE_MAX: Duration = Duration::from_millis(400);
-/// Scans without any event: network file systems and lost events (HH-02).
-const FALLBACK: Duration = Duration::from_secs(10);
+/// Plugins that are read or loaded at the same time. Each holds its bytes, and all but those that
+/// wait for a compiler are done in milliseconds.
+const LOADS: usize = 8;
 
 /// What the room is made of.
 #[derive(Clone, Debug)]
@@ -48,6 +43,8 @@ pub struct RoomOptions {
     pub compile_timeout: Duration,
     /// Address space of the compiler, in bytes.
     pub compile_memory: u64,
+    /// Where compilers are registered, so that they do not outlive the host.
+    pub children: Children,
     /// Calls at the same time, over all plugins; also the size of the instance pool.
     pub calls: usize,
     /// Threads that run guests.
@@ -91,7 +88,7 @@ pub struct Exports {
 
 /// The plugin room; clones are handles to the same one.
 #[derive(Clone)]
-pub struct PluginRoom(Arc<Inner>);
+pub struct PluginRoom(pub(super) Arc<Inner>);
 
 /// Everything behind the door.
 pub(super) struct Inner {
@@ -106,13 +103,22 @@ pub(super) struct Inner {
     /// What the pool's memories were made for.
     reservation: u64,
     changes: watch::Sender<u64>,
-    /// A configuration may have made a refused file welcome.
-    look_again: tokio::sync::Notify,
-    scanner: tokio::sync::Mutex<Scanner>,
+    /// A configuration may have made a refused file welcome; the folder may be another one.
+    pub(super) look_again: Notify,
+    /// A file was in the middle of being written.
+    pub(super) look_soon: Notify,
+    pub(super) scanner: Mutex<Scanner>,
+    /// Of the folder itself; beside the scanner, which is busy at times.
+    pub(super) trouble: Mutex<Option<String>>,
+    loader: Loader,
+    keep: Mutex<Keep>,
+    pub(super) loads: Arc<Semaphore>,
+    /// Grows whenever a turn has ended.
+    pub(super) turns_ended: watch::Sender<u64>,
     /// The guests' own threads. Given up in the background: dropping it outright would block, and
     /// panic in an async context.
     runtime: Option<Runtime>,
-    handle: Handle,
+    pub(super) handle: Handle,
 }
 
 impl Drop for Inner {
@@ -145,11 +151,12 @@ impl PluginRoom {
             options.compiler,
             options.compile_timeout,
             options.compile_memory,
+            options.children,
             reservation,
             &engine,
         )
         .map_err(|source| RoomError::Folder { path: aot, source })?;
-        let kept = options.state_dir.join("plugins");
+        let kept = kept_dir(&options.state_dir);
         let keep = Keep::open(kept.clone()).map_err(|source| RoomError::Folder { path: kept, source })?;
         let core = Arc::new(Core {
             ticker: Ticker::start(&engine).map_err(RoomError::Threads)?,
@@ -158,7 +165,7 @@ impl PluginRoom {
             slots: Arc::new(Semaphore::new(calls)),
         });
         let loader = Loader::new(Arc::clone(&core), compiler);
-        let scanner = Scanner::new(options.plugin_dir, keep, loader);
+        let scanner = Scanner::new(options.plugin_dir);
         Ok(Self(Arc::new(Inner {
             core,
             serving: ArcSwap::default(),
@@ -167,8 +174,14 @@ impl PluginRoom {
             plugins: Mutex::new(Arc::new(options.plugins)),
             reservation,
             changes: watch::Sender::new(0),
-            look_again: tokio::sync::Notify::new(),
-            scanner: tokio::sync::Mutex::new(scanner),
+            look_again: Notify::new(),
+            look_soon: Notify::new(),
+            scanner: Mutex::new(scanner),
+            trouble: Mutex::default(),
+            loader,
+            keep: Mutex::new(keep),
+            loads: Arc::new(Semaphore::new(LOADS)),
+            turns_ended: watch::Sender::new(0),
             handle: runtime.handle().clone(),
             runtime: Some(runtime),
         })))
@@ -186,58 +199,17 @@ impl PluginRoom {
         inner.look_again.notify_one();
     }
 
-    /// Scans the folder once and loads, swaps and unloads what changed. Returns when every file is
-    /// either served or settled as refused (or, being written all the time, left for later).
-    pub async fn rescan(&self) {
-        let room = self.clone();
-        let handle = self.0.handle.clone();
-        // Reading, hashing and mapping block, so they have a thread that may.
-        let scanned = self.0.handle.spawn_blocking(move || {
-            handle.block_on(async {
-                let mut scanner = room.0.scanner.lock().await;
-                scanner.settle(&room.0).await;
-            });
-        });
-        if let Err(error) = scanned.await {
-            tracing::error!("scanning the plugin folder failed: {error}");
-        }
-    }
-
-    /// Keeps the room in step with its folder until `token` is cancelled.
-    pub async fn run(self, token: CancellationToken) {
-        let dir = self.0.scanner.lock().await.dir().to_owned();
-    /// Whether there is a file of that name, good or refused.
-    #[must_use]
-    pub fn knows(&self, plugin: &PluginName) -> bool {
-        lock(&self.0.entries).contains_key(plugin)
-    }
-
-        let (mut watch, mut hints) = Watch::new(dir);
-        loop {
-            watch.keep_looking();
-            tokio::select! {
-                () = token.cancelled() => return,
-                () = self.0.look_again.notified() => {}
-                () = tokio::time::sleep(FALLBACK) => {}
-                _ = hints.recv() => {
-                    let quiet = async {
-                        while tokio::time::timeout(DEBOUNCE, hints.recv()).await.is_ok() {}
-                    };
-                    let _ = tokio::time::timeout(DEBOUNCE_MAX, quiet).await;
-                }
-            }
-            tokio::select! {
-                () = token.cancelled() => return,
-                () = self.rescan() => {}
-            }
-        }
-    }
-
     /// Every plugin that serves or whose file was refused, by name.
     #[must_use]
     pub fn list(&self) -> Vec<PluginInfo> {
         let entries = lock(&self.0.entries);
         entries.iter().map(|(name, entry)| entry.info(name)).collect()
+    }
+
+    /// Whether there is a file of that name, good or refused.
+    #[must_use]
+    pub fn knows(&self, plugin: &PluginName) -> bool {
+        lock(&self.0.entries).contains_key(plugin)
     }
 
     /// What the serving components can be called for.
@@ -318,6 +290,16 @@ impl Inner {
         Arc::new(Settings::new(config, self.reservation))
     }
 
+    /// What makes plugins out of bytes.
+    pub(super) fn loader(&self) -> &Loader {
+        &self.loader
+    }
+
+    /// The last good components.
+    pub(super) fn keep(&self) -> MutexGuard<'_, Keep> {
+        lock(&self.keep)
+    }
+
     /// What is known of every file.
     pub(super) fn entries(&self) -> MutexGuard<'_, BTreeMap<PluginName, Entry>> {
         lock(&self.entries)
@@ -353,6 +335,11 @@ impl Inner {
     }
 }
 
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+/// Where the last good components are.
+pub(super) fn kept_dir(state_dir: &Path) -> PathBuf {
+    state_dir.join("plugins")
+}
+
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

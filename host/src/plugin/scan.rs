@@ -1,146 +1,36 @@
-//! One look at the folder: compares it with what is known, loads what is new, keeps what was good.
+//! One look at the folder: compares it with what is known, keeps what was good, and says what is to
+//! be loaded. It is short, whatever takes long is done elsewhere (`turn.rs`).
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::time::{Duration, Instant};
 
-use futures::StreamExt as _;
-
-use super::PluginInfo;
-use super::folder::{self, Listing, Reading, SIZE_MAX, Stamp};
-use super::keep::Keep;
-use super::load::{Loader, Served};
-use super::refusal::Refusal;
+use super::entry::Entry;
+use super::folder::{self, Listing, Place, Stamp};
 use super::room::Inner;
-use super::settings::Settings;
+use super::turn::{Turn, Work};
 use crate::job::PluginName;
 
-/// Between two looks at a file that could not be loaded: if it has not moved by then, nobody is
-/// writing it, and it is what it is (HH-03).
-const LOOK_AGAIN: Duration = Duration::from_millis(150);
-/// Looks of one rescan; a file that is written for longer is left for the next event.
-const LOOKS: u32 = 10;
-/// Loads at the same time: each may be a compiler of its own.
-const LOADS: usize = 2;
-
-/// What is known of one plugin's file.
-#[derive(Default)]
-pub(super) struct Entry {
-    served: Option<Arc<Served>>,
-    /// The state of the file that was looked at last.
-    seen: Option<Stamp>,
-    /// Nothing more is to be done about that state.
-    settled: bool,
-    problem: Option<Problem>,
-}
-
-/// What is wrong with the file.
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct Problem {
-    refusal: Refusal,
-    digest: Option<String>,
-}
-
-impl Entry {
-    /// What serves.
-    pub(super) fn served(&self) -> Option<&Arc<Served>> {
-        self.served.as_ref()
-    }
-
-    /// Makes other settings count. What was refused is looked at again.
-    pub(super) fn configure(&mut self, settings: &Arc<Settings>) {
-        if self.problem.is_some() {
-            self.seen = None;
-        }
-        let Some(served) = self.served.take() else {
-            return;
-        };
-        match served.surface.check_grants(settings) {
-            Ok(()) => self.served = Some(with_settings(served, settings)),
-            Err(refusal) => {
-                tracing::warn!(plugin = %served.name, "stops serving: {refusal}");
-                self.seen = None;
-                self.problem = Some(Problem {
-                    refusal,
-                    digest: Some(served.digest.clone()),
-                });
-            }
-        }
-    }
-
-    /// As the operator sees it.
-    pub(super) fn info(&self, name: &PluginName) -> PluginInfo {
-        let served = self.served.as_deref();
-        // A problem is told once it is certain.
-        let problem = self.problem.as_ref().filter(|_| self.settled || served.is_none());
-        let refused = problem.and_then(|problem| problem.digest.clone());
-        PluginInfo {
-            name: name.clone(),
-            digest: served.map(|s| s.digest.clone()).unwrap_or_default(),
-            size: served.map_or(0, |s| s.size),
-            interfaces: served.map(|s| s.surface.interfaces.clone()).unwrap_or_default(),
-            serving: served.is_some(),
-            problem: problem.map(|problem| problem.refusal.to_string()),
-            refused_digest: refused,
-        }
-    }
-}
-
-fn with_settings(served: Arc<Served>, settings: &Arc<Settings>) -> Arc<Served> {
-    if *served.settings == **settings {
-        return served;
-    }
-    Arc::new(Served {
-        settings: Arc::clone(settings),
-        ..(*served).clone()
-    })
-}
-
-/// Compiling takes its time, and the configuration may have changed meanwhile: what was loaded under
-/// `asked` gets the grants and limits of now, what was refused under it is looked at again. Says
-/// whether another look is needed.
-fn catch_up(room: &Inner, name: &PluginName, asked: &Settings) -> bool {
-    let mut entries = room.entries();
-    let now = room.settings(name);
-    let changed = *now != *asked;
-    if let Some(entry) = entries.get_mut(name).filter(|_| changed) {
-        entry.configure(&now);
-    }
-    changed
-}
-
-/// Owns the folder: one rescan at a time (HH-05).
+/// Owns the folder: one look at a time (HH-05).
 pub(super) struct Scanner {
     dir: PathBuf,
-    keep: Keep,
-    loader: Arc<Loader>,
-    /// The device the folder was on when it had plugins.
-    device: Option<u64>,
-    /// The folder was reported as gone.
-    gone: bool,
+    /// The folder when it had plugins last.
+    place: Option<Place>,
+    /// Why the folder is not believed, if it is not.
+    gone: Option<String>,
     strange: Vec<(String, String)>,
-}
-
-/// What became of one file.
-enum Outcome {
-    Loaded(Stamp, Served, Vec<u8>),
-    /// The same bytes serve already.
-    Same(Stamp),
-    Refused(Stamp, Refusal, Option<String>),
-    Moving,
+    /// Turns so far.
+    turns: u64,
 }
 
 impl Scanner {
     /// For the folder `dir`.
-    pub(super) fn new(dir: PathBuf, keep: Keep, loader: Loader) -> Self {
+    pub(super) fn new(dir: PathBuf) -> Self {
         Self {
             dir,
-            keep,
-            loader: Arc::new(loader),
-            device: None,
-            gone: false,
+            place: None,
+            gone: None,
             strange: Vec::new(),
+            turns: 0,
         }
     }
 
@@ -149,76 +39,87 @@ impl Scanner {
         &self.dir
     }
 
-    /// Scans until no file is in the middle of being written.
-    pub(super) async fn settle(&mut self, room: &Inner) {
-        for _ in 0..LOOKS {
-            if !self.scan(room).await {
-                break;
-            }
-            tokio::time::sleep(LOOK_AGAIN).await;
-        }
+    /// What is wrong with the folder, in words for the operator.
+    pub(super) fn trouble(&self) -> Option<String> {
+        let why = self.gone.as_ref()?;
+        let dir = self.dir.display();
+        Some(format!(
+            "the plugin folder {dir} {why}; nothing is unloaded, and the last good components serve. \
+             Bring it back, or `sexton plugin remove NAME` for each plugin that is to go"
+        ))
     }
 
-    /// One look; says whether another one is needed soon.
-    async fn scan(&mut self, room: &Inner) -> bool {
+    /// One look; returns what is to be loaded. `fresh` when something new is to be expected, and not
+    /// only a file that was in the middle of being written.
+    pub(super) fn look(&mut self, room: &Inner, fresh: bool) -> Vec<Turn> {
+        if fresh {
+            room.entries().values_mut().for_each(Entry::expect_news);
+        }
         let listing = match folder::list(&self.dir) {
             Ok(listing) => listing,
-            Err(error) => {
-                self.folder_gone(room, &error.to_string()).await;
-                return false;
-            }
+            Err(error) => return self.folder_gone(room, format!("cannot be read ({error})")),
         };
-        if listing.files.is_empty() && self.device.is_some_and(|device| device != listing.device) {
-            self.folder_gone(
-                room,
-                "it is empty and on another device than before; was it unmounted?",
-            )
-            .await;
-            return false;
+        if let Some(why) = self.suspicious(room, &listing) {
+            return self.folder_gone(room, why.to_owned());
         }
-        self.gone = false;
+        if self.gone.take().is_some() {
+            tracing::info!(dir = %self.dir.display(), "the plugin folder is back");
+            // It is to be watched again.
+            room.look_again.notify_one();
+        }
         if !listing.files.is_empty() {
-            self.device = Some(listing.device);
+            self.place = Some(listing.place);
         }
         self.report_strange(&listing);
         self.unload_removed(room, &listing);
-        let looks = plan(room, listing.files).into_iter().map(|(name, path)| {
-            let settings = room.settings(&name);
-            let serving = serving_digest(room, &name);
-            let loader = Arc::clone(&self.loader);
-            async move {
-                let outcome = look(&loader, &name, &path, serving, Arc::clone(&settings)).await;
-                (name, outcome, settings)
-            }
-        });
-        let looks: Vec<_> = looks.collect();
-        let touched = !looks.is_empty();
-        let mut looks = futures::stream::iter(looks).buffer_unordered(LOADS);
-        let mut unsettled = false;
-        // Each serves as soon as it can: a slow compile holds up nobody else.
-        while let Some((name, outcome, settings)) = looks.next().await {
-            unsettled |= self.apply(room, &name, outcome).await;
-            unsettled |= catch_up(room, &name, &settings);
-            room.publish();
+        self.plan(room, listing.files)
+    }
+
+    /// An empty folder may be one whose volume is not mounted. That nothing is in the folder that had
+    /// plugins is a removal; that another folder is empty, or the first one after a start, is not.
+    fn suspicious(&self, room: &Inner, listing: &Listing) -> Option<&'static str> {
+        if !listing.files.is_empty() {
+            return None;
         }
-        if touched {
-            self.prune(room);
+        match self.place {
+            Some(place) if place == listing.place => None,
+            Some(_) => Some("is empty, and not the folder that it was; is its volume not mounted?"),
+            None if room.keep().expected().is_empty() => None,
+            None => Some("is empty, and was not when a host used it last; is its volume not mounted?"),
         }
-        unsettled
     }
 
     /// HH-06: everything stays as it is; at start, what was good last is loaded.
-    async fn folder_gone(&mut self, room: &Inner, why: &str) {
-        if !self.gone {
-            tracing::error!(dir = %self.dir.display(), "the plugin folder is gone ({why}); every plugin is kept as it is");
+    fn folder_gone(&mut self, room: &Inner, why: String) -> Vec<Turn> {
+        if self.gone.as_ref() != Some(&why) {
+            tracing::error!(dir = %self.dir.display(), "the plugin folder is gone: it {why}; every plugin is kept as it is");
         }
-        self.gone = true;
-        for name in self.keep.names() {
-            if serving_digest(room, &name).is_none() {
-                self.restore(room, &name, None).await;
+        self.gone = Some(why);
+        let expected = room.keep().expected();
+        let mut entries = room.entries();
+        // What was being written is so no more.
+        entries.values_mut().for_each(Entry::settle);
+        let mut turns = Vec::new();
+        for name in expected {
+            let entry = entries.entry(name.clone()).or_default();
+            if entry.served().is_none() && !entry.is_loading() {
+                turns.push(self.turn(room, name, Work::Restore, entry));
             }
         }
-        room.publish();
+        turns
+    }
+
+    /// Gives the entry's next turn to `work`.
+    fn turn(&mut self, room: &Inner, name: PluginName, work: Work, entry: &mut Entry) -> Turn {
+        self.turns += 1;
+        entry.begin(self.turns);
+        Turn {
+            number: self.turns,
+            serving: entry.served().map(|served| served.digest.clone()),
+            settings: room.settings(&name),
+            name,
+            work,
+        }
     }
 
     fn report_strange(&mut self, listing: &Listing) {
@@ -230,171 +131,85 @@ impl Scanner {
         self.strange.clone_from(&listing.strange);
     }
 
-    /// Running calls end by themselves; they hold what they need (HH-06).
+    /// Running calls end by themselves; they hold what they need (HH-06). Forgotten is only what was
+    /// seen here before: a file that was never there since the start may come back.
     fn unload_removed(&mut self, room: &Inner, listing: &Listing) {
         let is_there = |name: &PluginName| listing.files.contains_key(name);
-        let removed: Vec<_> = room
-            .entries()
-            .keys()
-            .filter(|name| !is_there(name))
-            .cloned()
-            .collect();
-        for name in &removed {
-            room.entries().remove(name);
+        let removed: Vec<(PluginName, Entry)> = {
+            let mut entries = room.entries();
+            entries.extract_if(.., |name, _| !is_there(name)).collect()
+        };
+        let mut keep = room.keep();
+        let mut noted = Ok(());
+        for (name, entry) in &removed {
             tracing::info!(plugin = %name, "unloaded: its file was removed");
-        }
-        for name in self.keep.names().iter().filter(|name| !is_there(name)) {
-            if let Err(error) = self.keep.forget(name) {
-                tracing::warn!(plugin = %name, "its last good component could not be forgotten: {error}");
+            if entry.had_file() {
+                noted = noted.and(keep.forget(name).map(drop));
             }
         }
+        noted = noted.and(keep.note_present(is_there));
+        if let Err(error) = noted {
+            tracing::warn!("the index of last good plugins cannot be written: {error}");
+        }
+        drop(keep);
         if !removed.is_empty() {
             room.publish();
             self.prune(room);
         }
     }
 
-    /// Records what became of a file; says whether it must be looked at again soon.
-    async fn apply(&mut self, room: &Inner, name: &PluginName, outcome: Outcome) -> bool {
-        match outcome {
-            Outcome::Moving => {
-                room.entries().entry(name.clone()).or_default().seen = None;
-                true
+    /// What of the folder is to be read: files that are not as they were at the last look.
+    fn plan(&mut self, room: &Inner, files: BTreeMap<PluginName, (PathBuf, Stamp)>) -> Vec<Turn> {
+        let mut turns = Vec::new();
+        let mut entries = room.entries();
+        for (name, (path, stamp)) in files {
+            let entry = entries.entry(name.clone()).or_default();
+            entry.note_file();
+            if entry.is_loading() {
+                continue;
             }
-            Outcome::Same(stamp) => {
-                let mut entries = room.entries();
-                let entry = entries.entry(name.clone()).or_default();
-                entry.seen = Some(stamp);
-                entry.settled = true;
-                entry.problem = None;
-                false
-            }
-            Outcome::Loaded(stamp, served, bytes) => {
-                if let Err(error) = self.keep.remember(name, &served.digest, &bytes) {
-                    tracing::warn!(plugin = %name, "it is loaded, but not kept for the next start: {error}");
-                }
-                let mut entries = room.entries();
-                let entry = entries.entry(name.clone()).or_default();
-                let was = entry.served.as_ref().map_or("none", |old| &old.digest);
-                tracing::info!(plugin = %name, digest = %served.digest, %was, "loaded");
-                *entry = Entry {
-                    served: Some(Arc::new(served)),
-                    seen: Some(stamp),
-                    settled: true,
-                    problem: None,
-                };
-                false
-            }
-            Outcome::Refused(stamp, refusal, digest) => {
-                let is_new = {
-                    let mut entries = room.entries();
-                    let entry = entries.entry(name.clone()).or_default();
-                    entry.seen = Some(stamp);
-                    entry.settled = false;
-                    entry.problem = Some(Problem {
-                        refusal,
-                        digest: digest.clone(),
-                    });
-                    entry.served.is_none()
-                };
-                if is_new {
-                    self.restore(room, name, digest.as_deref()).await;
-                }
-                true
-            }
-        }
-    }
-
-    /// Lets the last good component serve when there is none, unless it is the refused one.
-    async fn restore(&mut self, room: &Inner, name: &PluginName, refused: Option<&str>) {
-        if self
-            .keep
-            .digest(name)
-            .is_none_or(|digest| Some(digest) == refused)
-        {
-            return;
-        }
-        let Some((digest, bytes)) = self.keep.read(name) else {
-            return;
-        };
-        match self.loader.load(name, &digest, &bytes, room.settings(name)).await {
-            Ok(served) => {
-                tracing::warn!(plugin = %name, %digest, "the last good component serves in place of the file");
-                room.entries().entry(name.clone()).or_default().served = Some(Arc::new(served));
-            }
-            Err(refusal) => {
-                tracing::warn!(plugin = %name, %digest, "the last good component no longer loads: {refusal}");
-            }
-        }
-    }
-
-    fn prune(&self, room: &Inner) {
-        let mut digests: Vec<String> = room
-            .entries()
-            .values()
-            .filter_map(|entry| Some(entry.served()?.digest.clone()))
-            .collect();
-        digests.extend(
-            self.keep
-                .names()
-                .iter()
-                .filter_map(|name| Some(self.keep.digest(name)?.to_owned())),
-        );
-        self.loader
-            .compiler()
-            .prune(&|digest| digests.iter().any(|used| used == digest));
-    }
-}
-
-/// Which files are to be read: those that are not as they were at the last look.
-fn plan(room: &Inner, files: BTreeMap<PluginName, (PathBuf, Stamp)>) -> Vec<(PluginName, PathBuf)> {
-    let mut work = Vec::new();
-    let mut entries = room.entries();
-    for (name, (path, stamp)) in files {
-        match entries.get_mut(&name) {
-            Some(entry) if entry.seen == Some(stamp) => {
+            if entry.is_as_seen(stamp) {
                 // The second look at a file that does not move.
-                if let (false, Some(problem)) = (entry.settled, &entry.problem) {
-                    let kept = entry.served.is_some();
-                    tracing::warn!(plugin = %name, kept, "refused: {}", problem.refusal);
+                if let Some(refusal) = entry.certain_refusal() {
+                    let kept = entry.served().is_some();
+                    tracing::warn!(plugin = %name, kept, "refused: {refusal}");
                 }
-                entry.settled = true;
+                entry.settle();
+            } else {
+                turns.push(self.turn(room, name, Work::Look(path), entry));
             }
-            _ => work.push((name, path)),
         }
+        turns
     }
-    work
-}
 
-fn serving_digest(room: &Inner, name: &PluginName) -> Option<String> {
-    let entries = room.entries();
-    Some(entries.get(name)?.served()?.digest.clone())
-}
-
-async fn look(
-    loader: &Loader,
-    name: &PluginName,
-    path: &Path,
-    serving: Option<String>,
-    settings: Arc<Settings>,
-) -> Outcome {
-    let started = Instant::now();
-    let (stamp, digest, bytes) = match folder::read(path) {
-        Reading::Whole { stamp, digest, bytes } => (stamp, digest, bytes),
-        Reading::Moving => return Outcome::Moving,
-        Reading::TooLarge { stamp } => {
-            let size = stamp.size();
-            return Outcome::Refused(stamp, Refusal::TooLarge { size, max: SIZE_MAX }, None);
+    /// Forgets a plugin that has no file; says whether anything of it was left.
+    pub(super) fn forget(&mut self, room: &Inner, name: &PluginName) -> std::io::Result<bool> {
+        if folder::list(&self.dir).is_ok_and(|listing| listing.files.contains_key(name)) {
+            return Ok(false);
         }
-    };
-    if serving.as_ref() == Some(&digest) {
-        return Outcome::Same(stamp);
+        let kept = room.keep().forget(name)?;
+        let known = room.entries().remove(name).is_some();
+        room.publish();
+        self.prune(room);
+        if room.keep().expected().is_empty() && self.place.is_none() {
+            // Nothing is missed in the folder any more.
+            room.look_again.notify_one();
+        }
+        Ok(kept || known)
     }
-    match loader.load(name, &digest, &bytes, settings).await {
-        Ok(served) => {
-            tracing::debug!(plugin = %name, took = ?started.elapsed(), "ready");
-            Outcome::Loaded(stamp, served, bytes)
+
+    /// Deletes the code of components that are gone. Not while one is being loaded: its code may be
+    /// in the cache already and in nobody's list.
+    pub(super) fn prune(&self, room: &Inner) {
+        let mut used: Vec<String> = Vec::new();
+        for entry in room.entries().values() {
+            if entry.is_loading() {
+                return;
+            }
+            used.extend(entry.served().map(|served| served.digest.clone()));
         }
-        Err(refusal) => Outcome::Refused(stamp, refusal, Some(digest)),
+        used.extend(room.keep().digests().map(str::to_owned));
+        let in_use = |digest: &str| used.iter().any(|one| one == digest);
+        room.loader().compiler().prune(&in_use);
     }
 }

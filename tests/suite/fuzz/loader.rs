@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::Duration;
 
@@ -177,11 +177,16 @@ impl Bench {
             return;
         }
         let compiled = self.place.with_extension("cwasm");
-        let child = Command::new(env!("CARGO_BIN_EXE_sexton-under-test"))
+        let mut child = Command::new(env!("CARGO_BIN_EXE_sexton-under-test"))
             .arg("compile-component")
             .args([&self.place, &compiled])
-            .output()
+            .stdin(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
             .unwrap();
+        // It ends when this end of the pipe does.
+        let _alive = child.stdin.take();
+        let child = child.wait_with_output().unwrap();
         let refused = verdict
             .as_ref()
             .is_err_and(|why| why.starts_with("it does not compile"));

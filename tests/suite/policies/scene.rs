@@ -131,6 +131,7 @@ impl Room {
             plugin_dir,
             state_dir: dir.path().join("state"),
             compiler: PathBuf::from(env!("CARGO_BIN_EXE_sexton-under-test")),
+            children: Default::default(),
             compile_timeout: Duration::from_secs(120),
             compile_memory: 2 << 30,
             calls: 8,

@@ -259,6 +259,10 @@ impl HostHandle for FakeHost {
         }
     }
 
+    async fn forget_plugin(&self, _: &PluginName) -> Result<bool, String> {
+        Ok(false)
+    }
+
     async fn purge_plugin(&self, _: &PluginName) -> Result<u64, StoreError> {
         Ok(0)
     }

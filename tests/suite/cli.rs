@@ -309,3 +309,66 @@ fn the_control_socket_is_the_owners_alone() {
     host.start();
     eventually("the host answers", || host.cli(&["status"]).code == 0);
 }
+
+#[test]
+fn json_is_spoken_without_a_host_too() {
+    let host = host("[transfer]\nslots = 3\n");
+    let made = host.object(&["init", "new"]);
+    assert_eq!(
+        (&made["config_file"], &made["plugin_dir"]),
+        (&"new/sexton.toml".into(), &"new/plugins".into())
+    );
+    let checked = host.object(&["config", "check"]);
+    assert_eq!(checked["good"], true);
+    assert!(checked["config_file"].as_str().unwrap().ends_with("sexton.toml"));
+    assert_eq!(host.object(&["config", "show"])["transfer"]["slots"], 3);
+    let added = host.object(&["plugin", "add", "journal"]);
+    assert_eq!(
+        (&added["name"], &added["configured"]),
+        (&"journal".into(), &false.into())
+    );
+    assert!(
+        added["config"].as_str().unwrap().contains("[plugin.journal]"),
+        "{added:#}"
+    );
+    let removed = host.object(&["plugin", "remove", "journal"]);
+    assert_eq!(
+        (&removed["removed"], &removed["keys_forgotten"]),
+        (&true.into(), &serde_json::Value::Null)
+    );
+    let mut host = host;
+    host.start();
+    assert_eq!(host.term().code, Some(0));
+    assert_eq!(host.object(&["db", "check"])["good"], true);
+}
+
+#[test]
+fn plugin_add_copies_only_what_can_be_a_plugin() {
+    let host = host("");
+    for (name, bytes, words) in [
+        (
+            "script.wasm",
+            &b"#!/bin/sh\necho hello\n"[..],
+            "text, not WebAssembly",
+        ),
+        ("module.wasm", b"\0asm\x01\0\0\0", "core module, not a component"),
+    ] {
+        std::fs::write(host.path(name), bytes).unwrap();
+        let refused = host.cli(&["plugin", "add", name]).code(1);
+        assert!(refused.stderr.contains(words), "{refused:?}");
+        assert!(!host.path("plugins").join(name).exists());
+    }
+    std::fs::write(host.path("moody.wasm"), guests::bytes(MOODY)).unwrap();
+    host.cli(&["plugin", "add", "moody.wasm"]).code(0);
+    assert!(host.path("plugins/moody.wasm").exists());
+}
+
+#[test]
+fn completions_offer_no_hidden_command() {
+    let host = host("");
+    for shell in ["bash", "zsh", "fish"] {
+        let script = host.cli(&["completions", shell]).code(0).stdout;
+        assert!(script.contains("plugin") && script.contains("json"), "{shell}");
+        assert!(!script.contains("compile-component"), "{shell} offers it");
+    }
+}

@@ -5,6 +5,8 @@ use std::io::Write;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
+use serde_json::json;
+
 use crate::cli::{CliError, Complaint, ConfigCommand, DbCommand, ExitStatus, Global, Output};
 use crate::clock::Clock;
 use crate::config;
@@ -45,7 +47,11 @@ pub(super) fn init(dir: Option<PathBuf>, output: &mut Output<'_>) -> Result<Exit
         .write_all(config::init_text().as_bytes())
         .and_then(|()| file.sync_all());
     written.map_err(|why| failed(format!("{} cannot be written", path.display()), why))?;
-    output.line(path.display().to_string())?;
+    if output.is_json() {
+        output.object(&json!({ "config_file": path, "plugin_dir": dir.join("plugins"), "state_dir": dir.join("state") }))?;
+    } else {
+        output.line(path.display().to_string())?;
+    }
     output.note(format!(
         "start the host with `sexton run --config {}`",
         path.display()
@@ -63,13 +69,24 @@ pub(super) fn config(
     match command {
         ConfigCommand::Check { file } => {
             let config = load_config(named(&file).as_deref())?;
-            let source = config
-                .source
-                .map_or("defaults".to_owned(), |path| path.display().to_string());
-            output.line(format!("{source}: good"))?;
+            if output.is_json() {
+                output.object(&json!({ "config_file": config.source, "good": true }))?;
+            } else {
+                let source = config.source;
+                let source = source.map_or("defaults".to_owned(), |path| path.display().to_string());
+                output.line(format!("{source}: good"))?;
+            }
         }
         ConfigCommand::Show { file } => {
-            output.line(load_config(named(&file).as_deref())?.to_toml().trim_end())?;
+            let text = load_config(named(&file).as_deref())?.to_toml();
+            if output.is_json() {
+                let table: toml::Table = text
+                    .parse()
+                    .map_err(|why| CliError::Failed(Complaint::new("it cannot be shown").cause(why)))?;
+                output.object(&table)?;
+            } else {
+                output.line(text.trim_end())?;
+            }
         }
         ConfigCommand::Schema => output.line(config::schema().trim_end())?,
     }
@@ -109,7 +126,11 @@ pub(super) fn db(
             )
         })
     })?;
-    output.line(format!("{}: good", path.display()))?;
+    if output.is_json() {
+        output.object(&json!({ "store": path, "good": true }))?;
+    } else {
+        output.line(format!("{}: good", path.display()))?;
+    }
     Ok(ExitStatus::Done)
 }
 

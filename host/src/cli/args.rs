@@ -385,6 +385,17 @@ pub fn parse_from(line: impl IntoIterator<Item = OsString>) -> Result<Args, clap
     Args::try_parse_from(line)
 }
 
+/// The command line without what is hidden: the generators would offer that all the same.
+fn shown(whole: &clap::Command) -> clap::Command {
+    let subcommands = whole.get_subcommands().filter(|command| !command.is_hide_set());
+    clap::Command::new("sexton")
+        .disable_help_subcommand(true)
+        .version(env!("CARGO_PKG_VERSION"))
+        .propagate_version(true)
+        .args(whole.get_arguments().cloned())
+        .subcommands(subcommands.cloned())
+}
+
 /// Writes the completion script of `shell`.
 ///
 /// # Errors
@@ -392,6 +403,6 @@ pub fn parse_from(line: impl IntoIterator<Item = OsString>) -> Result<Args, clap
 pub fn completions(shell: Shell, out: &mut dyn Write) -> std::io::Result<()> {
     // The generator takes no for an error; a buffer never says no.
     let mut script = Vec::new();
-    clap_complete::generate(shell, &mut Args::command(), "sexton", &mut script);
+    clap_complete::generate(shell, &mut shown(&Args::command()), "sexton", &mut script);
     out.write_all(&script)
 }

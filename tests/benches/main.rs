@@ -12,6 +12,8 @@ mod measure;
 mod p1_calls;
 mod p2_jobs;
 mod p4_decision;
+mod p8_idle;
+mod p9_kill;
 mod report;
 mod room;
 
@@ -53,6 +55,16 @@ const BUDGETS: &[Budget] = &[
         id: "instructions",
         title: "what a call costs when no clock is asked",
         run: instructions::run,
+    },
+    Budget {
+        id: "p8",
+        title: "an idle host",
+        run: p8_idle::run,
+    },
+    Budget {
+        id: "p9",
+        title: "`kill -9` in the middle of a download",
+        run: p9_kill::run,
     },
 ];
 

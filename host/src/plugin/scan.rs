@@ -83,8 +83,8 @@ impl Scanner {
         }
         match self.place {
             Some(place) if place == listing.place => None,
+            _ if nothing_to_lose(room) => None,
             Some(_) => Some("is empty, and not the folder that it was; is its volume not mounted?"),
-            None if room.keep().expected().is_empty() => None,
             None => Some("is empty, and was not when a host used it last; is its volume not mounted?"),
         }
     }
@@ -191,8 +191,8 @@ impl Scanner {
         let known = room.entries().remove(name).is_some();
         room.publish();
         self.prune(room);
-        if room.keep().expected().is_empty() && self.place.is_none() {
-            // Nothing is missed in the folder any more.
+        if nothing_to_lose(room) {
+            // An empty folder is all right from now on.
             room.look_again.notify_one();
         }
         Ok(kept || known)
@@ -212,4 +212,9 @@ impl Scanner {
         let in_use = |digest: &str| used.iter().any(|one| one == digest);
         room.loader().compiler().prune(&in_use);
     }
+}
+
+/// No plugin serves, and none is missed.
+fn nothing_to_lose(room: &Inner) -> bool {
+    room.keep().expected().is_empty() && room.entries().is_empty()
 }

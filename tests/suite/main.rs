@@ -11,6 +11,7 @@ mod fail_fast;
 mod failures;
 mod fuzz;
 mod hazards;
+mod kills;
 mod licences;
 mod loading;
 mod plugins;

@@ -87,6 +87,18 @@ fn behave(mood: &str, call: &CallInfo) -> Result {
         }
         "slow" => std::thread::sleep(delay()?),
         "state-count" => log::info!("count {}", state::increment("count")?),
+        // Books every delivery under its id, counts them, and goes on in another mood: all of it is
+        // committed with the acknowledgement, or nothing.
+        "ledger" => {
+            state::increment(&format!("seen/{}", call.delivery_id))?;
+            state::increment("count")?;
+            return behave(&config::get_or("then", "ok"), call);
+        }
+        // Lets a job go on twice; the third time it is out. Jobs are told apart by their context.
+        "strikes" => match state::increment(&format!("strikes/{}", call.context))? {
+            ..3 => job::resume()?,
+            _ => job::cancel()?,
+        },
         "panic" => panic!("moody panics"),
         "loop" => misbehave::spin(),
         "sleep" => std::thread::sleep(Duration::from_secs(3_600)),

@@ -1,0 +1,229 @@
+//! What must be true at the end, held against the host's own store, the disk, the server's books and
+//! the receiver's.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+use sexton::api::view::{DeliveryState, EventKind, JobId};
+use sexton::clock::Clock;
+use sexton::job::{Job, PluginName};
+use sexton::store::{DeliveryFilter, DeliveryRecord, JobFilter, SqliteOptions, SqliteStore, Store};
+use sexton_tests::receiver::Receiver;
+use sexton_tests::server::Request;
+use sexton_tests::web::Web;
+
+use super::plan::{Item, Plan, STRIKES};
+
+/// What a crash may cost (P9).
+pub(super) const REFETCHED_MAX: u64 = 8 << 20;
+
+/// More than any run has.
+const ALL: usize = 100_000;
+
+/// The store of a host that has ended.
+pub(super) struct Books {
+    pub(super) jobs: Vec<Job>,
+    pub(super) deliveries: Vec<DeliveryRecord>,
+    store: SqliteStore,
+    runtime: tokio::runtime::Runtime,
+}
+
+impl Books {
+    pub(super) fn open(dir: &Path) -> Self {
+        let runtime = tokio::runtime::Runtime::new().unwrap();
+        let options = SqliteOptions {
+            state_dir: dir.join("state"),
+            clock: Clock::real(),
+            force: false,
+        };
+        let store = runtime.block_on(SqliteStore::open(options)).unwrap();
+        assert!(!store.was_unclean(), "the last host ended in order");
+        let (jobs, deliveries) = runtime.block_on(async {
+            let jobs = JobFilter {
+                limit: ALL,
+                ..JobFilter::default()
+            };
+            let deliveries = DeliveryFilter {
+                limit: ALL,
+                ..DeliveryFilter::default()
+            };
+            (
+                store.jobs(jobs).await.unwrap(),
+                store.deliveries(deliveries).await.unwrap(),
+            )
+        });
+        assert!(jobs.len().max(deliveries.len()) < ALL, "all were read");
+        Self {
+            jobs,
+            deliveries,
+            store,
+            runtime,
+        }
+    }
+
+    fn state(&self, plugin: &str, key: &str) -> usize {
+        let plugin: PluginName = plugin.parse().unwrap();
+        let value = self
+            .runtime
+            .block_on(self.store.plugin_state(&plugin, key))
+            .unwrap();
+        value.map_or(0, |value| String::from_utf8(value).unwrap().parse().unwrap())
+    }
+
+    /// No accepted job is lost, none is invented, each ended as its plan says.
+    pub(super) fn jobs_ended_as_planned(&self, accepted: &BTreeMap<JobId, Item>) {
+        let stored: BTreeSet<JobId> = self.jobs.iter().map(|job| job.id).collect();
+        let answered: BTreeSet<JobId> = accepted.keys().copied().collect();
+        let lost: Vec<_> = answered.difference(&stored).collect();
+        let invented: Vec<_> = stored.difference(&answered).collect();
+        assert!(
+            lost.is_empty() && invented.is_empty(),
+            "lost {lost:?}, invented {invented:?}"
+        );
+        assert_eq!(self.jobs.len(), accepted.len());
+        for job in &self.jobs {
+            let item = &accepted[&job.id];
+            assert_eq!(job.outcome, Some(item.outcome()), "{item:?}: {job:#?}");
+            assert_eq!(job.spec.context, item.number.to_string(), "{job:#?}");
+        }
+    }
+
+    /// Every event that must have been raised was, once per entry and handler; every delivery is
+    /// settled, and none was parked or buried.
+    pub(super) fn every_event_was_told_once(&self, accepted: &BTreeMap<JobId, Item>) {
+        let mut told: BTreeMap<(JobId, EventKind, String), usize> = BTreeMap::new();
+        for delivery in &self.deliveries {
+            assert_eq!(delivery.state, DeliveryState::Settled, "{delivery:#?}");
+            assert_eq!(delivery.result.as_deref(), Some("acknowledged"), "{delivery:#?}");
+            let key = (delivery.job, delivery.event, delivery.plugin.to_string());
+            *told.entry(key).or_default() += 1;
+        }
+        for (id, item) in accepted {
+            for event in EventKind::ALL.iter().copied() {
+                let range = item.raises(event);
+                let counts: Vec<usize> = item
+                    .hears(event)
+                    .into_iter()
+                    .map(|plugin| told.remove(&(*id, event, plugin.to_owned())).unwrap_or(0))
+                    .collect();
+                let same = counts.windows(2).all(|pair| pair[0] == pair[1]);
+                let fits = counts.iter().all(|count| range.contains(count));
+                assert!(
+                    same && fits,
+                    "{event:?} of {item:?} was told {counts:?}, not {range:?}"
+                );
+            }
+        }
+        assert!(told.is_empty(), "nobody asked to hear {told:?}");
+    }
+
+    /// The history of events has neither gaps nor repetitions.
+    pub(super) fn the_history_is_whole(&self) {
+        let mut events: BTreeMap<u64, (&str, JobId, EventKind)> = BTreeMap::new();
+        for delivery in &self.deliveries {
+            let event = (delivery.event_id.as_str(), delivery.job, delivery.event);
+            let known = events.entry(delivery.seq).or_insert(event);
+            assert_eq!(*known, event, "two events have number {}", delivery.seq);
+        }
+        let ids: BTreeSet<&str> = events.values().map(|event| event.0).collect();
+        assert_eq!(ids.len(), events.len(), "event ids are unique");
+        let last = events.keys().next_back().copied().unwrap_or_default();
+        assert_eq!(events.len() as u64, last, "numbers from 1 without a gap");
+    }
+
+    /// What handlers wrote was committed once for every delivery, whatever the number of calls.
+    pub(super) fn the_ledgers_are_exact(&self, accepted: &BTreeMap<JobId, Item>) {
+        for (plugin, booked) in [
+            ("counter", &[EventKind::OnEnded, EventKind::JobError][..]),
+            ("resumer", &[EventKind::JobError]),
+            ("striker", &[EventKind::JobError]),
+            ("completer", &[EventKind::JobError, EventKind::JobTransferred]),
+        ] {
+            let mut count = 0;
+            for delivery in &self.deliveries {
+                if delivery.plugin.as_str() == plugin && booked.contains(&delivery.event) {
+                    let seen = self.state(plugin, &format!("seen/{}", delivery.id));
+                    assert_eq!(seen, 1, "bookings of {delivery:#?}");
+                    count += 1;
+                }
+            }
+            assert!(count > 0, "{plugin} had something to do");
+            assert_eq!(self.state(plugin, "count"), count, "the count of {plugin}");
+        }
+        for item in accepted.values().filter(|item| item.plan == Plan::Struck) {
+            let strikes = self.state("striker", &format!("strikes/{}", item.number));
+            assert_eq!(strikes, STRIKES, "{item:?}");
+        }
+    }
+
+    /// Outside the host, every end was heard under one id: the one in the store.
+    pub(super) fn receivers_saw_stable_ids(&self, receiver: &Receiver) -> usize {
+        let stored: BTreeSet<String> = self
+            .deliveries
+            .iter()
+            .filter(|delivery| delivery.plugin.as_str() == "webhook")
+            .map(|delivery| delivery.id.to_string())
+            .collect();
+        let posts = receiver.posts();
+        // A death in the middle of a request leaves one that says nothing.
+        let heard: BTreeSet<String> = posts
+            .iter()
+            .filter_map(|post| post.header("idempotency-key"))
+            .map(str::to_owned)
+            .collect();
+        assert_eq!(
+            heard, stored,
+            "ids that the receiver was given, and those in the store"
+        );
+        posts.len()
+    }
+}
+
+/// A file is there byte for byte.
+pub(super) fn look_at_file(dir: &Path, item: &Item) {
+    let bytes = std::fs::read(item.file(dir)).unwrap();
+    assert!(bytes == item.body(), "the file of {item:?} is another one");
+}
+
+/// Beside the files that must be there, nothing is left; those already looked at are gone.
+pub(super) fn files_are_whole(dir: &Path, accepted: &BTreeMap<JobId, Item>) {
+    let mut found: BTreeSet<PathBuf> = std::fs::read_dir(dir.join("out"))
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .collect();
+    for item in accepted.values() {
+        let there = found.remove(&item.file(dir));
+        let wanted = !matches!(item.plan, Plan::Struck | Plan::Partial);
+        assert!(there == wanted || item.plan == Plan::Big, "the file of {item:?}");
+        if there {
+            look_at_file(dir, item);
+        }
+    }
+    assert!(found.is_empty(), "left behind: {found:?}");
+}
+
+/// The most that one death made the host fetch again, over the files that are big enough to tell:
+/// between two requests for one of them lies a death.
+pub(super) fn refetched(web: &Web, accepted: &BTreeMap<JobId, Item>) -> u64 {
+    let mut most = 0;
+    for item in accepted.values().filter(|item| item.plan == Plan::Big) {
+        let requests = web.requests(&item.route());
+        for pair in requests.windows(2) {
+            let again = reached(&pair[0]).saturating_sub(start(&pair[1]));
+            assert!(
+                again <= REFETCHED_MAX,
+                "{again} bytes of {item:?} were fetched again"
+            );
+            most = most.max(again);
+        }
+    }
+    most
+}
+
+fn start(request: &Request) -> u64 {
+    request.span().map_or(0, |(start, _)| start)
+}
+
+fn reached(request: &Request) -> u64 {
+    start(request) + request.sent
+}

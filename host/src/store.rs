@@ -155,6 +155,12 @@ pub trait Store: Send + Sync + 'static {
     /// Damage of the stored data that was met since the start: it is not mended by itself.
     fn damage(&self) -> Option<String>;
 
+    /// Why nothing can be committed, if so. Costs nothing while commits succeed; after one that failed,
+    /// another is tried.
+    async fn trouble(&self) -> Option<StoreError> {
+        None
+    }
+
     /// Committed changes from now on. A receiver that lags is told so and looks for itself.
     fn changes(&self) -> broadcast::Receiver<Change>;
 

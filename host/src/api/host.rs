@@ -70,6 +70,11 @@ pub(super) async fn status(State(api): State<Api>) -> Json<StatusView> {
         degraded.push(error.to_string());
         Counts::default()
     });
+    if let Some(why) = api.store.trouble().await {
+        degraded.push(format!(
+            "{why}; nothing new is accepted, and what runs waits to be recorded until this is mended"
+        ));
+    }
     let waiting = api.store.waiting().await.unwrap_or_default();
     // Last: the two before may have been the first to meet it.
     if let Some(damage) = api.store.damage() {

@@ -86,6 +86,15 @@ impl Work<'_> {
         Ok(())
     }
 
+    /// A commit that is of no use but to see whether commits succeed again.
+    pub(super) fn note_trouble(&mut self) -> Done<()> {
+        self.db.execute(
+            "INSERT OR REPLACE INTO meta (key, value) VALUES ('trouble', ?1)",
+            [self.now.as_millis().to_string()],
+        )?;
+        Ok(())
+    }
+
     /// State belongs to the plugin's name until this.
     pub(super) fn purge_plugin_state(&mut self, plugin: &PluginName) -> Done<u64> {
         let gone = self

@@ -56,6 +56,7 @@ pub(super) fn open_writer(
         incarnation,
         changes,
         damage,
+        failing: Arc::default(),
     };
     let writer = Writer::start(setup).map_err(|why| unusable(&path, &why.to_string()))?;
     Ok(Opened {

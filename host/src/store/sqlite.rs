@@ -288,6 +288,13 @@ impl Store for SqliteStore {
         self.damage.seen().map(str::to_owned)
     }
 
+    async fn trouble(&self) -> Option<StoreError> {
+        if !self.writer.is_failing() {
+            return None;
+        }
+        self.writer.write(|work| work.note_trouble()).await.err()
+    }
+
     fn changes(&self) -> broadcast::Receiver<Change> {
         self.changes.subscribe()
     }

@@ -1,6 +1,7 @@
 //! The writer: one thread, one connection, group commit. Many waiting verbs share one sync; each
 //! is answered only after the commit that holds it is durable.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use rusqlite::{Connection, ErrorCode, TransactionBehavior};
@@ -21,6 +22,9 @@ const BATCH_VERBS: usize = 1024;
 
 /// Pages of WAL after which the writer checkpoints (SQLite's default is 1000); only this thread does.
 const CHECKPOINT_PAGES: u32 = 4000;
+
+/// What is said of a full disk.
+pub(super) const FULL: &str = "the disk of the state directory is full; free some space on it";
 
 /// What a verb works on inside the writer's transaction.
 pub(super) struct Work<'a> {
@@ -96,6 +100,7 @@ enum Health {
 pub(super) struct Writer {
     queue: mpsc::Sender<Message>,
     damage: Damage,
+    failing: Arc<AtomicBool>,
 }
 
 enum Message {
@@ -111,17 +116,28 @@ pub(super) struct WriterSetup {
     pub(super) incarnation: u64,
     pub(super) changes: broadcast::Sender<Change>,
     pub(super) damage: Damage,
+    /// Whether the last commit failed; told to whoever asks how the store is.
+    pub(super) failing: Arc<AtomicBool>,
 }
 
 impl Writer {
     /// Starts the thread.
     pub(super) fn start(setup: WriterSetup) -> std::io::Result<Self> {
         let (queue, verbs) = mpsc::channel(QUEUE_VERBS);
-        let damage = setup.damage.clone();
+        let (damage, failing) = (setup.damage.clone(), Arc::clone(&setup.failing));
         std::thread::Builder::new()
             .name("store".to_owned())
             .spawn(move || run(setup, verbs))?;
-        Ok(Self { queue, damage })
+        Ok(Self {
+            queue,
+            damage,
+            failing,
+        })
+    }
+
+    /// Whether the last commit failed.
+    pub(super) fn is_failing(&self) -> bool {
+        self.failing.load(Ordering::SeqCst)
     }
 
     /// Runs `verb` in the next transaction and returns what it said once that is durable.
@@ -183,6 +199,7 @@ fn run(mut setup: WriterSetup, mut verbs: mpsc::Receiver<Message>) {
 fn commit_batch(setup: &mut WriterSetup, mut batch: Vec<Box<dyn Verb>>) {
     match try_batch(setup, &mut batch) {
         Ok(changes) => {
+            setup.failing.store(false, Ordering::SeqCst);
             batch.into_iter().for_each(|verb| verb.answer(Ok(())));
             // Who hears once that deliveries are due need not hear it again for the same commit.
             let mut told = false;
@@ -200,6 +217,7 @@ fn commit_batch(setup: &mut WriterSetup, mut batch: Vec<Box<dyn Verb>>) {
             }
         }
         Err(failed) => {
+            setup.failing.store(true, Ordering::SeqCst);
             let why = match failed {
                 Failed::Verb => StoreError::Backend("it could not be carried out".to_owned()),
                 Failed::Transaction(why) => {
@@ -272,6 +290,8 @@ pub(super) fn backend(why: &rusqlite::Error) -> StoreError {
         Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => {
             StoreError::Backend(format!("{DAMAGED}: {why}"))
         }
+        // SQLite's own words leave open which of the two it is, and where.
+        Some(ErrorCode::DiskFull) => StoreError::Backend(FULL.to_owned()),
         _ => StoreError::Backend(why.to_string()),
     }
 }

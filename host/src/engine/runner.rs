@@ -10,6 +10,9 @@ use crate::clock::Clock;
 use crate::job::{Command, ErrorInfo, FileStatus, Job, Outcome};
 use crate::store::{FileCheckpoint, Run, RunId, Store, StoreError};
 
+/// Wait before something is told to a store that failed again.
+const STORE_RETRY: Duration = Duration::from_secs(1);
+
 /// How a run ended, as its runner sees it. The scheduler turns it into the law's command.
 #[derive(Clone, Debug, PartialEq)]
 pub enum RunEnd {
@@ -116,7 +119,7 @@ impl RunControl {
                 Ok(value) => return Ok(value),
                 Err(StoreError::Backend(why)) => {
                     tracing::error!(job = %self.run.job, "progress cannot be recorded: {why}");
-                    let retry = self.clock.now().after(Duration::from_secs(1));
+                    let retry = self.clock.now().after(STORE_RETRY);
                     tokio::select! {
                         () = self.clock.sleep_until(retry) => {}
                         () = self.stop.cancelled() => return Err(Stopped),
@@ -142,11 +145,20 @@ impl IntentControl {
         Self { store, clock }
     }
 
-    /// A file is at its destination.
+    /// A file is at its destination. A store that fails for a while (J-154) is waited for: the file
+    /// work is done, and no reason to give the job up.
     ///
     /// # Errors
-    /// The store's, when it could not be recorded.
+    /// The store's, when it would not record it.
     pub async fn file_completed(&self, job: &Job, index: u32) -> Result<(), StoreError> {
-        self.store.file_completed(job.id, index).await
+        loop {
+            match self.store.file_completed(job.id, index).await {
+                Err(StoreError::Backend(why)) => {
+                    tracing::error!(job = %job.id, "a completed file cannot be recorded: {why}");
+                    self.clock.sleep_until(self.clock.now().after(STORE_RETRY)).await;
+                }
+                answered => return answered,
+            }
+        }
     }
 }

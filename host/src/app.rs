@@ -17,7 +17,7 @@ use std::process::ExitCode;
 use crate::cli::{CliError, Complaint, ExitStatus, Local, Output, Task};
 use crate::config::{self, Config, ConfigErrors, Overrides};
 
-pub use host::{HostOptions, Started, start};
+pub use host::{HostOptions, Started, start, start_over};
 
 /// The program: parses the command line and hands it on.
 #[must_use]

@@ -9,6 +9,7 @@ mod docs;
 mod download;
 mod fail_fast;
 mod failures;
+mod faults;
 mod full_disk;
 mod fuzz;
 mod hazards;

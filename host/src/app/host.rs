@@ -115,6 +115,25 @@ fn cut_short() -> CliError {
 /// # Errors
 /// What stands in the way, with its exit code: the store, the control socket, the engine's pool.
 pub async fn start(options: HostOptions) -> Result<Started, CliError> {
+    let fail_fast = fail_fast(&options.config);
+    telemetry::fail_fast_on_panic(fail_fast.clone(), options.clock.clone());
+    let store = open_store(&options.config, &options.clock).await?;
+    start_rooms(store, fail_fast, options).await
+}
+
+/// The same over a store that is the caller's: one that fails on purpose. A panic stays a panic.
+///
+/// # Errors
+/// As [`start`].
+pub async fn start_over(store: Arc<dyn Store>, options: HostOptions) -> Result<Started, CliError> {
+    start_rooms(store, fail_fast(&options.config), options).await
+}
+
+async fn start_rooms(
+    store: Arc<dyn Store>,
+    fail_fast: FailFast,
+    options: HostOptions,
+) -> Result<Started, CliError> {
     let HostOptions {
         config,
         ignore_handler_failures,
@@ -122,9 +141,6 @@ pub async fn start(options: HostOptions) -> Result<Started, CliError> {
         clock,
         hurry,
     } = options;
-    let fail_fast = fail_fast(&config);
-    telemetry::fail_fast_on_panic(fail_fast.clone(), clock.clone());
-    let store = open_store(&config, &clock).await?;
     let listener = listen(&config)?;
     let room = open_room(&config, compiler, fail_fast.children.clone(), &clock)?;
     tokio::select! {

@@ -10,19 +10,23 @@ use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 use tokio::sync::broadcast;
 
+use crate::clock::Clock;
 use crate::job::words;
 use crate::job::{Command, DeliveryId, FileStatus, Job, JobId, PluginName, Router, Timestamp};
 
+use super::writer::FULL;
 use super::{
     Change, Claim, ClaimDeliveries, ClaimJobs, Counts, DeliveryFilter, DeliveryRecord, FileCheckpoint,
     JobFilter, NewJob, RetentionRule, Run, RunId, SettleResult, Settlement, Store, StoreError, Submitted,
 };
 
 words! {
-    /// A verb that can be made to fail.
+    /// A verb that can be made to fail: every one that answers.
     Verb {
-        /// [`Store::submit`] and [`Store::submit_many`]
+        /// [`Store::submit`]
         Submit = "submit",
+        /// [`Store::submit_many`]
+        SubmitMany = "submit-many",
         /// [`Store::command`]
         Command = "command",
         /// [`Store::claim_jobs`]
@@ -41,10 +45,34 @@ words! {
         SetRouter = "set-router",
         /// [`Store::claim_deliveries`]
         ClaimDeliveries = "claim-deliveries",
+        /// [`Store::next_delivery`]
+        NextDelivery = "next-delivery",
         /// [`Store::settle`]
         Settle = "settle",
-        /// Every reading verb.
-        Read = "read",
+        /// [`Store::plugin_state`]
+        PluginState = "plugin-state",
+        /// [`Store::plugin_state_bytes`]
+        PluginStateBytes = "plugin-state-bytes",
+        /// [`Store::purge_plugin_state`]
+        PurgePluginState = "purge-plugin-state",
+        /// [`Store::job`]
+        Job = "job",
+        /// [`Store::files`]
+        Files = "files",
+        /// [`Store::jobs`]
+        Jobs = "jobs",
+        /// [`Store::deliveries`]
+        Deliveries = "deliveries",
+        /// [`Store::delivery`]
+        Delivery = "delivery",
+        /// [`Store::replay`]
+        Replay = "replay",
+        /// [`Store::purge`]
+        Purge = "purge",
+        /// [`Store::counts`]
+        Counts = "counts",
+        /// [`Store::waiting`]
+        Waiting = "waiting",
     }
 }
 
@@ -57,11 +85,16 @@ pub enum Fault {
     After,
     /// It takes this long first.
     Slow(Duration),
+    /// As [`Fault::Before`], in the words of a full disk.
+    Full,
+    /// As [`Fault::Before`], in the words of a broken one.
+    Io,
 }
 
 /// Fails as told, then is mended.
 pub struct FaultStore {
     inner: Arc<dyn Store>,
+    clock: Clock,
     plan: Mutex<BTreeMap<Verb, (Fault, u32)>>,
 }
 
@@ -69,8 +102,15 @@ impl FaultStore {
     /// A sound store over `inner`.
     #[must_use]
     pub fn new(inner: Arc<dyn Store>) -> Self {
+        Self::on(Clock::real(), inner)
+    }
+
+    /// The same with a clock of its own for what is slow.
+    #[must_use]
+    pub fn on(clock: Clock, inner: Arc<dyn Store>) -> Self {
         Self {
             inner,
+            clock,
             plan: Mutex::new(BTreeMap::new()),
         }
     }
@@ -87,6 +127,14 @@ impl FaultStore {
         if let Ok(mut plan) = self.plan.lock() {
             plan.clear();
         }
+    }
+
+    /// How many faults of `verb` have not happened yet.
+    #[must_use]
+    pub fn left(&self, verb: Verb) -> u32 {
+        let plan = self.plan.lock().ok();
+        plan.and_then(|plan| plan.get(&verb).map(|(_, left)| *left))
+            .unwrap_or(0)
     }
 
     fn next(&self, verb: Verb) -> Option<Fault> {
@@ -110,9 +158,11 @@ impl FaultStore {
                 Err(StoreError::Backend(format!("{verb} was made to fail after")))
             }
             Some(Fault::Slow(delay)) => {
-                tokio::time::sleep(delay).await;
+                self.clock.sleep_until(self.clock.now().after(delay)).await;
                 call.await
             }
+            Some(Fault::Full) => Err(StoreError::Backend(FULL.to_owned())),
+            Some(Fault::Io) => Err(StoreError::Backend("disk I/O error".to_owned())),
         }
     }
 }
@@ -123,7 +173,7 @@ impl Store for FaultStore {
         self.through(Verb::Submit, self.inner.submit(new)).await
     }
     async fn submit_many(&self, new: Vec<NewJob>) -> Result<Vec<Submitted>, StoreError> {
-        self.through(Verb::Submit, self.inner.submit_many(new)).await
+        self.through(Verb::SubmitMany, self.inner.submit_many(new)).await
     }
     async fn command(&self, job: JobId, command: Command) -> Result<Job, StoreError> {
         self.through(Verb::Command, self.inner.command(job, command))
@@ -166,50 +216,55 @@ impl Store for FaultStore {
         serving: BTreeSet<PluginName>,
         after: Timestamp,
     ) -> Result<Option<Timestamp>, StoreError> {
-        self.through(Verb::Read, self.inner.next_delivery(serving, after))
+        self.through(Verb::NextDelivery, self.inner.next_delivery(serving, after))
             .await
     }
     async fn settle(&self, settlement: Settlement) -> Result<SettleResult, StoreError> {
         self.through(Verb::Settle, self.inner.settle(settlement)).await
     }
     async fn plugin_state(&self, plugin: &PluginName, key: &str) -> Result<Option<Vec<u8>>, StoreError> {
-        self.through(Verb::Read, self.inner.plugin_state(plugin, key))
+        self.through(Verb::PluginState, self.inner.plugin_state(plugin, key))
             .await
     }
     async fn plugin_state_bytes(&self, plugin: &PluginName) -> Result<u64, StoreError> {
-        self.through(Verb::Read, self.inner.plugin_state_bytes(plugin))
+        self.through(Verb::PluginStateBytes, self.inner.plugin_state_bytes(plugin))
             .await
     }
     async fn purge_plugin_state(&self, plugin: &PluginName) -> Result<u64, StoreError> {
-        self.inner.purge_plugin_state(plugin).await
+        self.through(Verb::PurgePluginState, self.inner.purge_plugin_state(plugin))
+            .await
     }
     async fn job(&self, id: JobId) -> Result<Job, StoreError> {
-        self.through(Verb::Read, self.inner.job(id)).await
+        self.through(Verb::Job, self.inner.job(id)).await
     }
     async fn files(&self, id: JobId, offset: u32, limit: u32) -> Result<Vec<FileStatus>, StoreError> {
-        self.through(Verb::Read, self.inner.files(id, offset, limit))
+        self.through(Verb::Files, self.inner.files(id, offset, limit))
             .await
     }
     async fn jobs(&self, filter: JobFilter) -> Result<Vec<Job>, StoreError> {
-        self.through(Verb::Read, self.inner.jobs(filter)).await
+        self.through(Verb::Jobs, self.inner.jobs(filter)).await
     }
     async fn deliveries(&self, filter: DeliveryFilter) -> Result<Vec<DeliveryRecord>, StoreError> {
-        self.through(Verb::Read, self.inner.deliveries(filter)).await
+        self.through(Verb::Deliveries, self.inner.deliveries(filter))
+            .await
     }
     async fn delivery(&self, id: DeliveryId) -> Result<DeliveryRecord, StoreError> {
-        self.through(Verb::Read, self.inner.delivery(id)).await
+        self.through(Verb::Delivery, self.inner.delivery(id)).await
     }
     async fn replay(&self, filter: DeliveryFilter) -> Result<u64, StoreError> {
-        self.inner.replay(filter).await
+        self.through(Verb::Replay, self.inner.replay(filter)).await
     }
     async fn purge(&self, filter: DeliveryFilter) -> Result<u64, StoreError> {
-        self.inner.purge(filter).await
+        self.through(Verb::Purge, self.inner.purge(filter)).await
     }
     async fn counts(&self) -> Result<Counts, StoreError> {
-        self.through(Verb::Read, self.inner.counts()).await
+        self.through(Verb::Counts, self.inner.counts()).await
     }
     async fn waiting(&self) -> Result<BTreeMap<PluginName, u64>, StoreError> {
-        self.through(Verb::Read, self.inner.waiting()).await
+        self.through(Verb::Waiting, self.inner.waiting()).await
+    }
+    async fn trouble(&self) -> Option<StoreError> {
+        self.inner.trouble().await
     }
     fn damage(&self) -> Option<String> {
         self.inner.damage()

@@ -1,6 +1,8 @@
 //! The store through its own trait, on real files, with a simulated clock.
 
 mod deliveries;
+mod disk;
+mod faulty_disk;
 mod jobs;
 mod roles;
 

@@ -20,6 +20,8 @@ fn times(verb: Verb, fault: Fault) -> u32 {
     match (verb, fault) {
         (_, Fault::Slow(_)) => 1,
         (Verb::PluginState | Verb::PluginStateBytes | Verb::SetRouter, _) => 2,
+        // Every job of a round must get more of them than file work is tried.
+        (Verb::FileCompleted, _) => 20,
         (_, Fault::After) => 3,
         (_, Fault::Before | Fault::Full | Fault::Io) => 6,
     }

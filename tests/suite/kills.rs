@@ -176,11 +176,14 @@ fn die(host: &mut TestHost, load: &Load<'_>, kills: u32) {
     let caller = Caller::new(&host.path(""));
     let mut patience = Patience::default();
     let mut start = Duration::from_millis(100);
+    let (mut started, mut waited) = (Duration::ZERO, Duration::ZERO);
     while patience.kills < kills {
         load.allow(JOBS_PER_KILL);
         let random = mix(load.seed.rotate_left(32), u64::from(patience.kills));
         let twice = random.is_multiple_of(STARTS_KILLED);
+        let looked = Instant::now();
         patience.wait(&caller, 1 + u32::from(twice));
+        waited += looked.elapsed();
         // Not a wait: the moment of death is what the seed says.
         std::thread::sleep(Duration::from_millis((random >> 8) % LIFE_MS));
         let accepted = load.accepted_count() as u64;
@@ -195,6 +198,7 @@ fn die(host: &mut TestHost, load: &Load<'_>, kills: u32) {
         let begun = Instant::now();
         host.start();
         start = begun.elapsed();
+        started += start;
         // Cheap, so looked at after each death: nothing accepted is lost, nothing is invented.
         let jobs: u64 = counts(&caller).jobs.values().sum();
         assert!(
@@ -203,6 +207,11 @@ fn die(host: &mut TestHost, load: &Load<'_>, kills: u32) {
             load.begun()
         );
     }
+    println!(
+        "starts took {} s, waiting for patience {} s",
+        started.as_secs(),
+        waited.as_secs()
+    );
 }
 
 fn number(name: &str) -> Option<u64> {

@@ -12,11 +12,14 @@ use sexton_tests::web::Web;
 /// Files that are small, and one number for each: the sizes of everyday work.
 const SMALL: [usize; 6] = [0, 1, 4_096, 20_000, 65_537, 130_000];
 
-/// Long enough to be in the middle of it at several deaths; about two seconds at the pace below.
+/// Long enough to be in the middle of it at several deaths.
 const BIG: usize = 24 << 20;
 
-/// Bytes and seconds between which a slow server pauses: about 16 MiB a second for a big file.
-const BIG_PIECE: (usize, Duration) = (128 << 10, Duration::from_millis(8));
+/// What a slow server sends, and how long it then pauses. A big file comes at about 10 MiB a second, to
+/// be there at many deaths, or at about 40, so that far more comes in one life than may be fetched
+/// again after it.
+const BIG_PIECE: (usize, Duration) = (128 << 10, Duration::from_millis(12));
+const BIG_AND_FAST_PIECE: (usize, Duration) = (512 << 10, Duration::from_millis(12));
 const SLOW_PIECE: (usize, Duration) = (20_000, Duration::from_millis(10));
 
 /// How often a job that is struck enters `error` before its handler ends it.
@@ -147,7 +150,8 @@ impl Item {
         match self.plan {
             Plan::Good | Plan::HeldForHandler | Plan::HeldForPerson => serve(),
             Plan::Slow => slow(SLOW_PIECE),
-            Plan::Big => slow(BIG_PIECE),
+            Plan::Big if self.random.is_multiple_of(2) => slow(BIG_PIECE),
+            Plan::Big => slow(BIG_AND_FAST_PIECE),
             Plan::Busy => first(503),
             Plan::Resumed => first(404),
             Plan::Struck | Plan::Partial => Behaviour::Status(404, Vec::new()),

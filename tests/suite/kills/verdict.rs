@@ -15,7 +15,10 @@ use sexton_tests::web::Web;
 use super::plan::{Item, Plan, STRIKES};
 
 /// What a crash may cost (P9).
-pub(super) const REFETCHED_MAX: u64 = 8 << 20;
+const REFETCHED_MAX: u64 = 8 << 20;
+
+/// Bytes in the buffers of a connection: sent by the server, and never seen by the host that died.
+const IN_SOCKETS_MAX: u64 = 1 << 20;
 
 /// More than any run has.
 const ALL: usize = 100_000;
@@ -171,9 +174,10 @@ impl Books {
             .filter_map(|post| post.header("idempotency-key"))
             .map(str::to_owned)
             .collect();
-        assert_eq!(
-            heard, stored,
-            "ids that the receiver was given, and those in the store"
+        let strange: Vec<_> = heard.symmetric_difference(&stored).collect();
+        assert!(
+            strange.is_empty(),
+            "ids that only the receiver was given, or only the store has: {strange:?}"
         );
         posts.len()
     }
@@ -211,7 +215,7 @@ pub(super) fn refetched(web: &Web, accepted: &BTreeMap<JobId, Item>) -> u64 {
         for pair in requests.windows(2) {
             let again = reached(&pair[0]).saturating_sub(start(&pair[1]));
             assert!(
-                again <= REFETCHED_MAX,
+                again <= REFETCHED_MAX + IN_SOCKETS_MAX,
                 "{again} bytes of {item:?} were fetched again"
             );
             most = most.max(again);

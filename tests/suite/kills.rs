@@ -48,6 +48,9 @@ const STARTS_KILLED: u64 = 5;
 /// Deaths that a delivery may see: well below the law's six.
 const DEATHS_SEEN_MAX: u32 = 4;
 
+/// Looks in vain after which it is said what is waited for.
+const LOOKS_BEFORE_WORDS: u32 = 200;
+
 const PLUGINS: [&str; 6] = ["counter", "resumer", "striker", "completer", "slow", "fickle"];
 
 fn config(receiver: &Receiver) -> String {
@@ -111,6 +114,7 @@ impl Patience {
             limit: Some(1_000),
             ..DeliveryQuery::default()
         };
+        let (mut old, mut looks) = (Vec::new(), 0);
         until("no open delivery has seen too many deaths", || {
             let open = caller
                 .ask(async |client| client.deliveries(&open).await)?
@@ -123,7 +127,13 @@ impl Patience {
             self.born = born.collect();
             self.last_look = self.kills;
             let borne = |born: &u32| self.kills - born + more <= DEATHS_SEEN_MAX;
-            self.born.values().all(borne).then_some(())
+            old = open;
+            old.retain(|delivery| !borne(&self.born[&delivery.id]));
+            looks += 1;
+            if looks == LOOKS_BEFORE_WORDS {
+                eprintln!("{} deaths, and these are not over: {old:#?}", self.kills);
+            }
+            old.is_empty().then_some(())
         });
     }
 }
@@ -233,6 +243,10 @@ fn nothing_is_lost_or_done_twice_at_any_moment_of_death() {
     host.cli(&["plugin", "add", "webhook"]).code(0);
     std::fs::create_dir(host.path("out")).unwrap();
     host.start();
+    // A compilation that is killed begins anew: deliveries would wait for it through all deaths.
+    for name in PLUGINS.into_iter().chain(["webhook"]) {
+        host.wait_serving(name);
+    }
 
     let dir = host.path("");
     let load = Load::new(seed, &web, dir.clone());

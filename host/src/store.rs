@@ -5,17 +5,24 @@
 //! and expiry. [`FaultStore`] wraps any backend for tests.
 
 mod admin;
+mod backfill;
+mod calls;
 mod claims;
 mod fault;
 mod jobs;
+mod list;
 mod open;
+mod order;
 mod outbox;
 mod read;
+mod recover;
 mod roles;
 mod rows;
 mod schema;
 mod settle;
 mod sqlite;
+mod sweep;
+mod tally;
 mod timers;
 mod types;
 mod writer;

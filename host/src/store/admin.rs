@@ -1,87 +1,99 @@
-//! What operators do with what is dead: replay and purge.
+//! What operators do with what is dead: replay and purge, piece by piece.
 
-use rusqlite::params_from_iter;
-use rusqlite::types::Value;
+use rusqlite::params;
 
 use crate::job::{DeliveryState, PluginName};
 
-use super::read::delivery_clause;
-use super::rows::load_job_at;
+use super::list::{self, BURIED};
+use super::rows::{int, load_delivery_at, load_job_at};
 use super::writer::{Done, Work};
 use super::{Change, DeliveryFilter};
 
-/// What is over without having been settled.
-const BURIED: [DeliveryState; 2] = [DeliveryState::Dead, DeliveryState::Poison];
+/// Deliveries of one transaction.
+pub(super) const PIECE: usize = 500;
+
+/// What a piece of a replay or purge led to.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Piece {
+    /// How many were done.
+    pub(super) done: usize,
+    /// The last row seen; `None` when there are no more.
+    pub(super) last: Option<i64>,
+}
 
 impl Work<'_> {
-    /// Dead and parked deliveries become due now with a fresh count of tries; their ids stay, so a
-    /// handler recognises the repeat.
-    pub(super) fn replay(&mut self, filter: &DeliveryFilter) -> Done<u64> {
-        let seqs = self.over(filter, &BURIED)?;
-        let mut statement = self.db.prepare_cached(
-            "UPDATE deliveries SET state = 'pending', stage = 'handler', charged = 0, conflicts = 0, \
-             interrupted = 0, host_faults = 0, fail_fasts = 0, rounds = 0, due = ?2, ended = NULL, result = NULL \
-             WHERE seq = ?1",
-        )?;
-        for (seq, _) in &seqs {
-            statement.execute([*seq, self.now.as_millis()])?;
+    /// Dead and parked deliveries after row `after` become due now with a fresh count of tries; their
+    /// ids stay, so a handler recognises the repeat.
+    pub(super) fn replay(&mut self, filter: &DeliveryFilter, after: i64, most: usize) -> Done<Piece> {
+        let seqs = self.over(filter, &BURIED, after, most)?;
+        for seq in &seqs {
+            let delivery = load_delivery_at(self.db, *seq)?;
+            self.moved(&delivery, DeliveryState::Pending);
+            let due = self.due_in_turn(&delivery, self.now.as_millis())?;
+            self.db
+                .prepare_cached(
+                    "UPDATE deliveries SET state = 'pending', stage = 'handler', charged = 0, conflicts = 0, \
+                     interrupted = 0, host_faults = 0, fail_fasts = 0, rounds = 0, due = ?2, since = ?3, \
+                     ended = NULL, result = NULL WHERE seq = ?1",
+                )?
+                .execute(params![seq, due, self.now.as_millis()])?;
+            if !delivery.record.event.is_coalesced() {
+                self.block_after(delivery.job, &delivery.record.plugin, *seq)?;
+            }
+            // The decider may have become another while this was dead.
+            self.follow_routing_of(delivery.job)?;
         }
-        drop(statement);
-        // The decider may have become another while these were dead.
-        self.follow_routing()?;
         self.changes.push(Change::Deliveries);
-        Ok(seqs.len() as u64)
+        Ok(piece(&seqs, most))
     }
 
-    /// Drops dead and parked deliveries, and pending ones where the filter names that state; jobs that
-    /// waited for them go on.
-    pub(super) fn purge(&mut self, filter: &DeliveryFilter) -> Done<u64> {
+    /// Drops dead and parked deliveries after row `after`, and pending ones where the filter names that
+    /// state; jobs that waited for them go on.
+    pub(super) fn purge(&mut self, filter: &DeliveryFilter, after: i64, most: usize) -> Done<Piece> {
         let [dead, poison] = BURIED;
-        let seqs = self.over(filter, &[dead, poison, DeliveryState::Pending])?;
-        for (seq, job) in &seqs {
-            self.drop_delivery(*seq, *job)?;
+        let seqs = self.over(filter, &[dead, poison, DeliveryState::Pending], after, most)?;
+        for seq in &seqs {
+            self.drop_delivery(*seq)?;
         }
-        Ok(seqs.len() as u64)
+        Ok(piece(&seqs, most))
     }
 
     /// The row stays while its job does: without it the next routing would tell the handler anew,
     /// under another id.
-    pub(super) fn drop_delivery(&mut self, seq: i64, job: i64) -> Done<()> {
+    pub(super) fn drop_delivery(&mut self, seq: i64) -> Done<()> {
+        let delivery = load_delivery_at(self.db, seq)?;
+        self.moved(&delivery, DeliveryState::Settled);
         self.db
             .prepare_cached(
                 "UPDATE deliveries SET state = 'settled', result = 'purged', ended = ?2, due = NULL WHERE seq = ?1",
             )?
             .execute([seq, self.now.as_millis()])?;
-        let mut stored = load_job_at(self.db, job)?;
+        self.unblock(delivery.job, &delivery.record.plugin)?;
+        let mut stored = load_job_at(self.db, delivery.job)?;
         self.release_if_done(&mut stored)
     }
 
-    /// (delivery, job) rows of the filter in states that are allowed: the buried ones unless it says.
-    fn over(&self, filter: &DeliveryFilter, allowed: &[DeliveryState]) -> Done<Vec<(i64, i64)>> {
+    /// Rows of the filter in states that are allowed, oldest first: the buried ones unless it says.
+    fn over(
+        &self,
+        filter: &DeliveryFilter,
+        allowed: &[DeliveryState],
+        after: i64,
+        most: usize,
+    ) -> Done<Vec<i64>> {
         let mut filter = filter.clone();
         filter.states.retain(|state| allowed.contains(state));
         if filter.states.is_empty() {
             filter.states = BURIED.to_vec();
         }
-        let (clause, values): (String, Vec<Value>) = delivery_clause(&filter);
-        let limit = if filter.limit == 0 {
-            -1
-        } else {
-            i64::try_from(filter.limit).unwrap_or(-1)
-        };
-        let sql = format!(
-            "SELECT d.seq, d.job FROM deliveries d JOIN jobs j ON j.seq = d.job {clause} ORDER BY d.seq LIMIT {limit}"
-        );
-        let mut statement = self.db.prepare_cached(&sql)?;
-        let rows = statement.query_map(params_from_iter(values), |row| Ok((row.get(0)?, row.get(1)?)))?;
-        Ok(rows.collect::<rusqlite::Result<_>>()?)
+        list::delivery_seqs_after(self.db, &filter, after, most)
     }
 
     /// The store is about to be closed in order.
     pub(super) fn note_closed(&mut self) -> Done<()> {
         self.db.execute(
             "INSERT OR REPLACE INTO meta (key, value) VALUES ('closed', ?1)",
-            [self.incarnation.to_string()],
+            [int(self.incarnation).to_string()],
         )?;
         Ok(())
     }
@@ -102,5 +114,12 @@ impl Work<'_> {
             .prepare_cached("DELETE FROM plugin_state WHERE plugin = ?1")?
             .execute([plugin.as_str()])?;
         Ok(gone as u64)
+    }
+}
+
+fn piece(seqs: &[i64], most: usize) -> Piece {
+    Piece {
+        done: seqs.len(),
+        last: seqs.last().copied().filter(|_| seqs.len() >= most),
     }
 }

@@ -31,7 +31,8 @@ impl Work<'_> {
             job: self.fresh_job(new),
         };
         self.insert_job(&mut stored, new)?;
-        self.count_open(&stored.job, 1)?;
+        self.ledger.count_open(self.db, &stored.job.owner, 1)?;
+        self.ledger.job(None, Some(stored.job.state));
         self.changed(&stored);
         Ok(Submitted {
             job: stored.job,
@@ -40,7 +41,7 @@ impl Work<'_> {
     }
 
     /// B-16. All checks come before the first write.
-    fn check_limits(&self, new: &NewJob) -> Done<()> {
+    fn check_limits(&mut self, new: &NewJob) -> Done<()> {
         let profile = new.spec.profile;
         if new.files.len() > usize::try_from(profile.files_per_job()).unwrap_or(usize::MAX) {
             return Err(StoreError::Limit {
@@ -52,10 +53,7 @@ impl Work<'_> {
                 ),
             });
         }
-        let open: i64 = self
-            .db
-            .prepare_cached("SELECT coalesce((SELECT open_jobs FROM owners WHERE owner = ?1), 0)")?
-            .query_row([new.owner.as_str()], |row| row.get(0))?;
+        let open = self.ledger.open_jobs(self.db, &new.owner)?;
         if open >= i64::from(profile.jobs_per_owner()) {
             return Err(StoreError::Limit {
                 code: Code::TOO_MANY_JOBS_PER_USER,
@@ -112,9 +110,9 @@ impl Work<'_> {
         self.db
             .prepare_cached(
                 "INSERT INTO jobs (id, owner, kind, state, priority, revision, entered, attempt, error_count, \
-                 retries, created, modified, host, bytes_known, bytes_transferred, sizes_unknown, \
+                 retries, created, modified, looked_after, host, bytes_known, bytes_transferred, sizes_unknown, \
                  files_total, files_transferred) \
-                 VALUES (?1, ?2, ?3, ?4, ?5, 1, 1, 0, 0, 0, ?6, ?6, ?7, 0, 0, ?8, ?8, 0)",
+                 VALUES (?1, ?2, ?3, ?4, ?5, 1, 1, 0, 0, 0, ?6, ?6, ?7, ?8, 0, 0, ?9, ?9, 0)",
             )?
             .execute(params![
                 job.id.as_bytes(),
@@ -123,6 +121,7 @@ impl Work<'_> {
                 job.state.as_str(),
                 rank(job.priority),
                 self.now.as_millis(),
+                self.now.after(new.spec.profile.inactivity()).as_millis(),
                 new.files.first().map(|file| remote_host(&file.remote)).unwrap_or_default(),
                 job.progress.files_total,
             ])?;

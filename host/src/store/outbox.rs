@@ -1,21 +1,17 @@
 //! Writing a job's transition: the new state, its events, and one delivery for every handler, in
 //! one transaction.
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
-
 use rusqlite::{OptionalExtension, params};
 
 use crate::job::{
-    Command, DeliveryId, EventKind, FileStatus, Job, JobState, PluginName, Router, Transition, apply,
+    Command, DeliveryId, DeliveryState, EventKind, FileStatus, Job, JobState, PluginName, Route, Transition,
+    apply,
 };
 
 use super::Change;
-use super::rows::{EventData, JOB_COLUMNS, StoredJob, int, job_of, rank, to_json};
+use super::order::MODIFICATION_INTERVAL_MS;
+use super::rows::{EventData, StoredJob, int, rank, to_json, word};
 use super::writer::{Done, Work};
-
-/// Handlers hear of changes at most this often (B-110).
-const MODIFICATION_INTERVAL_MS: i64 = 500;
 
 impl Work<'_> {
     /// Puts `command` through the law and writes what it says. Nothing is written on a refusal.
@@ -54,8 +50,9 @@ impl Work<'_> {
                 .prepare_cached("UPDATE job_data SET error = ?2 WHERE job = ?1")?
                 .execute(params![stored.seq, error])?;
         }
+        self.ledger.job(Some(was), Some(stored.job.state));
         if stored.job.state.is_final() {
-            self.count_open(&stored.job, -1)?;
+            self.ledger.count_open(self.db, &stored.job.owner, -1)?;
         }
         let told = matches!(stored.job.state, JobState::Error | JobState::Transferred);
         if !told && !stored.job.state.is_final() {
@@ -96,17 +93,6 @@ impl Work<'_> {
         Ok(())
     }
 
-    /// Keeps the number of open jobs of an owner, so that a submit need not count them (B-16).
-    pub(super) fn count_open(&self, job: &Job, by: i64) -> Done<()> {
-        self.db
-            .prepare_cached(
-                "INSERT INTO owners (owner, open_jobs) VALUES (?1, ?2) \
-                 ON CONFLICT (owner) DO UPDATE SET open_jobs = open_jobs + ?2",
-            )?
-            .execute(params![job.owner.as_str(), by])?;
-        Ok(())
-    }
-
     /// Writes an event and a delivery for every handler routed to it. Without handlers nothing is
     /// written: the job itself says what happened, and a handler that comes later gets its row then.
     pub(super) fn raise(&mut self, stored: &StoredJob, event: EventKind, data: &EventData) -> Done<()> {
@@ -122,7 +108,7 @@ impl Work<'_> {
         Ok(())
     }
 
-    fn insert_event(&self, stored: &StoredJob, event: EventKind, data: &EventData) -> Done<i64> {
+    pub(super) fn insert_event(&self, stored: &StoredJob, event: EventKind, data: &EventData) -> Done<i64> {
         self.db
             .prepare_cached("INSERT INTO events (job, kind, revision, at, data) VALUES (?1, ?2, ?3, ?4, ?5)")?
             .execute(params![
@@ -135,18 +121,22 @@ impl Work<'_> {
         Ok(self.db.last_insert_rowid())
     }
 
-    fn insert_delivery(
-        &self,
+    /// A delivery of `event`, unless its handler has it; due at once if it is first of its pair.
+    pub(super) fn insert_delivery(
+        &mut self,
         stored: &StoredJob,
         event: i64,
         kind: EventKind,
-        route: &crate::job::Route,
+        route: &Route,
     ) -> Done<()> {
-        self.db
+        let blocked = self.is_blocked(stored.seq, &route.plugin, i64::MAX)?;
+        let now = self.now.as_millis();
+        let made = self
+            .db
             .prepare_cached(
                 "INSERT INTO deliveries (id, event, job, kind, owner, plugin, role, state, stage, attempt, \
-                 charged, conflicts, interrupted, host_faults, fail_fasts, rounds, due, created, digest) \
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, 'pending', 'handler', 0, 0, 0, 0, 0, 0, 0, ?8, ?8, '') \
+                 charged, conflicts, interrupted, host_faults, fail_fasts, rounds, due, since, created, digest) \
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, 'pending', 'handler', 0, 0, 0, 0, 0, 0, 0, ?8, ?9, ?9, '') \
                  ON CONFLICT (event, plugin) DO NOTHING",
             )?
             .execute(params![
@@ -157,8 +147,13 @@ impl Work<'_> {
                 stored.job.owner.as_str(),
                 route.plugin.as_str(),
                 route.role.as_str(),
-                self.now.as_millis(),
+                (!blocked).then_some(now),
+                now,
             ])?;
+        if made > 0 {
+            self.ledger
+                .delivery(&route.plugin, None, Some(DeliveryState::Pending));
+        }
         Ok(())
     }
 
@@ -180,19 +175,33 @@ impl Work<'_> {
         };
         for route in routes {
             self.insert_delivery(stored, event, kind, &route)?;
-            self.db
-                .prepare_cached(
-                    "UPDATE deliveries SET state = 'pending', due = max(?3, coalesce(ended, 0) + ?4) \
-                     WHERE event = ?1 AND plugin = ?2 AND state IN ('pending', 'settled')",
-                )?
-                .execute(params![
-                    event,
-                    route.plugin.as_str(),
-                    self.now.as_millis(),
-                    MODIFICATION_INTERVAL_MS
-                ])?;
+            self.renew_modification(stored.seq, event, &route.plugin)?;
         }
         self.changes.push(Change::Deliveries);
+        Ok(())
+    }
+
+    fn renew_modification(&mut self, job: i64, event: i64, plugin: &PluginName) -> Done<()> {
+        let known: Option<(i64, DeliveryState, Option<i64>)> = self
+            .db
+            .prepare_cached("SELECT seq, state, ended FROM deliveries WHERE event = ?1 AND plugin = ?2")?
+            .query_row(params![event, plugin.as_str()], |row| {
+                Ok((row.get(0)?, word(row, 1)?, row.get(2)?))
+            })
+            .optional()?;
+        let Some((seq, state @ (DeliveryState::Pending | DeliveryState::Settled), ended)) = known else {
+            return Ok(());
+        };
+        let now = self.now.as_millis();
+        let rest = ended.map_or(0, |ended| {
+            (ended.saturating_add(MODIFICATION_INTERVAL_MS) - now).clamp(0, MODIFICATION_INTERVAL_MS)
+        });
+        let blocked = self.is_blocked(job, plugin, seq)?;
+        self.db
+            .prepare_cached("UPDATE deliveries SET state = 'pending', due = ?2, since = ?3 WHERE seq = ?1")?
+            .execute(params![seq, (!blocked).then_some(now + rest), now])?;
+        self.ledger
+            .delivery(plugin, Some(state), Some(DeliveryState::Pending));
         Ok(())
     }
 
@@ -224,8 +233,8 @@ impl Work<'_> {
         let waits: bool = self
             .db
             .prepare_cached(
-                "SELECT EXISTS (SELECT 1 FROM deliveries WHERE job = ?1 AND kind = ?2 \
-                 AND state IN ('pending', 'running'))",
+                "SELECT EXISTS (SELECT 1 FROM events e JOIN deliveries d ON d.event = e.seq \
+                 WHERE e.job = ?1 AND e.kind = ?2 AND d.state IN ('pending', 'running'))",
             )?
             .query_row(params![stored.seq, event.as_str()], |row| row.get(0))?;
         if waits {
@@ -253,86 +262,6 @@ impl Work<'_> {
             intent: intent.is_some(),
             due,
         });
-    }
-
-    /// Swaps the routing. Jobs that rest in `error` or `transferred` get the rows they lack under it,
-    /// once; waiting deliveries of `renewed` plugins become due now.
-    pub(super) fn replace_router(
-        &mut self,
-        router: Arc<dyn Router>,
-        renewed: &BTreeMap<PluginName, Option<String>>,
-    ) -> Done<()> {
-        *self.router = router;
-        for (plugin, digest) in renewed {
-            self.db
-                .prepare_cached(
-                    "UPDATE deliveries SET due = ?2 WHERE plugin = ?1 AND state = 'pending' AND due > ?2 \
-                     AND (?3 IS NULL OR digest NOT IN ('', ?3))",
-                )?
-                .execute(params![plugin.as_str(), self.now.as_millis(), digest])?;
-        }
-        self.follow_routing()?;
-        for state in [JobState::Error, JobState::Transferred] {
-            let mut after = 0;
-            while let Some(last) = self.backfill(state, after)? {
-                after = last;
-            }
-        }
-        self.changes.push(Change::Deliveries);
-        Ok(())
-    }
-
-    /// Backfills up to 500 jobs after row `after`; returns the last row seen, `None` at the end.
-    fn backfill(&mut self, state: JobState, after: i64) -> Done<Option<i64>> {
-        let sql = format!(
-            "SELECT {JOB_COLUMNS} FROM jobs j JOIN job_data d ON d.job = j.seq \
-             WHERE j.state = ?1 AND j.seq > ?2 AND j.intent IS NULL ORDER BY j.seq LIMIT 500"
-        );
-        let jobs = {
-            let mut statement = self.db.prepare_cached(&sql)?;
-            let rows = statement.query_map(params![state.as_str(), after], job_of)?;
-            rows.collect::<rusqlite::Result<Vec<_>>>()?
-        };
-        for stored in &jobs {
-            self.backfill_job(stored)?;
-        }
-        Ok(jobs.last().map(|stored| stored.seq))
-    }
-
-    fn backfill_job(&mut self, stored: &StoredJob) -> Done<()> {
-        let event = match (stored.job.state, stored.job.kind.family()) {
-            (JobState::Transferred, crate::job::Family::Transfer) => EventKind::JobTransferred,
-            (JobState::Error, crate::job::Family::Transfer) => EventKind::JobError,
-            (JobState::Error, crate::job::Family::Batch) => EventKind::OnError,
-            _ => return Ok(()),
-        };
-        let routes = self.router.routes(&stored.job, event);
-        if routes.is_empty() {
-            return Ok(());
-        }
-        let known = self
-            .db
-            .prepare_cached(
-                "SELECT seq FROM events WHERE job = ?1 AND kind = ?2 AND revision >= ?3 ORDER BY seq DESC",
-            )?
-            .query_row(params![stored.seq, event.as_str(), int(stored.entered)], |row| {
-                row.get::<_, i64>(0)
-            })
-            .optional()?;
-        let seq = match known {
-            Some(seq) => seq,
-            None => {
-                let data = EventData {
-                    error: stored.job.error.clone(),
-                    ..EventData::default()
-                };
-                self.insert_event(stored, event, &data)?
-            }
-        };
-        for route in routes {
-            self.insert_delivery(stored, seq, event, &route)?;
-        }
-        Ok(())
     }
 }
 

@@ -8,7 +8,7 @@ use crate::job::{EventKind, PluginName, Role};
 use super::rows::{load_job_at, word};
 use super::writer::{Done, Work};
 
-/// Jobs looked at between two questions to the database.
+/// Jobs of one piece.
 const JOBS: i64 = 500;
 
 /// A delivery that is not over.
@@ -21,31 +21,29 @@ struct Open {
 
 impl Work<'_> {
     /// Makes the decider that the routing names for a job the only one among its deliveries that are not
-    /// over. Where it names none, whoever was told to decide still does.
+    /// over, for a piece of the jobs after row `after`. Where it names none, whoever was told to decide
+    /// still does. Returns the last row seen, `None` at the end.
     ///
     /// A call under way keeps the role it was made with; its requests are refused at its settlement.
-    pub(super) fn follow_routing(&mut self) -> Done<()> {
-        let mut after = 0;
-        loop {
-            let jobs = self.jobs_with_open_deliveries(after)?;
-            let Some(last) = jobs.last() else { return Ok(()) };
-            after = *last;
-            for job in jobs {
-                self.follow_routing_of(job)?;
-            }
+    pub(super) fn follow_routing(&mut self, after: i64) -> Done<Option<i64>> {
+        let jobs = self.jobs_with_open_deliveries(after)?;
+        for job in &jobs {
+            self.follow_routing_of(*job)?;
         }
+        Ok(jobs.last().copied())
     }
 
     fn jobs_with_open_deliveries(&self, after: i64) -> Done<Vec<i64>> {
         let mut statement = self.db.prepare_cached(
-            "SELECT DISTINCT job FROM deliveries WHERE state IN ('pending', 'running') AND job > ?1 \
+            "SELECT DISTINCT job FROM deliveries INDEXED BY deliveries_open WHERE state IN ('pending', 'running') AND job > ?1 \
              ORDER BY job LIMIT ?2",
         )?;
         let rows = statement.query_map(params![after, JOBS], |row| row.get(0))?;
         Ok(rows.collect::<rusqlite::Result<_>>()?)
     }
 
-    fn follow_routing_of(&mut self, job: i64) -> Done<()> {
+    /// The same for one job.
+    pub(super) fn follow_routing_of(&mut self, job: i64) -> Done<()> {
         let stored = load_job_at(self.db, job)?;
         for open in self.open_deliveries(job)? {
             let routes = self.router.routes(&stored.job, open.event);
@@ -68,7 +66,7 @@ impl Work<'_> {
 
     fn open_deliveries(&self, job: i64) -> Done<Vec<Open>> {
         let mut statement = self.db.prepare_cached(
-            "SELECT seq, kind, plugin, role FROM deliveries WHERE job = ?1 AND state IN ('pending', 'running')",
+            "SELECT seq, kind, plugin, role FROM deliveries INDEXED BY deliveries_open WHERE job = ?1 AND state IN ('pending', 'running')",
         )?;
         let rows = statement.query_map([job], |row| {
             Ok(Open {

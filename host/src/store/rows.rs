@@ -214,12 +214,13 @@ pub(super) struct EventData {
 /// The columns [`delivery_of`] reads.
 pub(super) const DELIVERY_COLUMNS: &str = "d.seq, d.id, d.event, d.kind, j.id, d.owner, d.plugin, d.role, \
      d.state, d.stage, d.attempt, d.charged, d.host_faults, d.rounds, d.due, d.created, d.ended, d.result, \
-     d.digest, d.last_failure";
+     d.digest, d.last_failure, d.job";
 
 /// A delivery with what only the store knows of it.
 pub(super) struct StoredDelivery {
     pub(super) seq: i64,
     pub(super) event: i64,
+    pub(super) job: i64,
     pub(super) record: DeliveryRecord,
 }
 
@@ -254,6 +255,7 @@ pub(super) fn delivery_of(row: &Row<'_>) -> rusqlite::Result<StoredDelivery> {
     Ok(StoredDelivery {
         seq: row.get(0)?,
         event,
+        job: row.get(20)?,
         record,
     })
 }
@@ -287,6 +289,13 @@ pub(super) fn load_delivery(db: &Connection, id: DeliveryId) -> Done<StoredDeliv
         what: "delivery",
         id: id.to_string(),
     })
+}
+
+/// One delivery by its row.
+pub(super) fn load_delivery_at(db: &Connection, seq: i64) -> Done<StoredDelivery> {
+    let sql =
+        format!("SELECT {DELIVERY_COLUMNS} FROM deliveries d JOIN jobs j ON j.seq = d.job WHERE d.seq = ?1");
+    Ok(db.prepare_cached(&sql)?.query_row([seq], delivery_of)?)
 }
 
 /// What an event keeps.

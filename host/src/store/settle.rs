@@ -6,7 +6,7 @@ use rusqlite::params;
 use crate::job::{Command, DeliveryState, FailureRecord, Role, StateRead, StateWrite};
 
 use super::read::plugin_state;
-use super::rows::{StoredDelivery, int, load_delivery, stage_word, to_json};
+use super::rows::{StoredDelivery, int, load_delivery, load_job_at, stage_word, to_json};
 use super::writer::{Done, Work};
 use super::{AfterFailure, Change, SettleResult, Settlement, Stage, StoreError, Verdict};
 
@@ -47,24 +47,27 @@ impl Work<'_> {
         requests: &[Command],
         writes: &[StateWrite],
     ) -> Done<SettleResult> {
-        let mut stored = self.job_of_delivery(delivery.seq)?;
+        let mut stored = load_job_at(self.db, delivery.job)?;
         let decides = !requests.is_empty() || !writes.is_empty();
         if decides && self.state_has_moved(delivery, &settlement.state_reads)? {
             // Another call of the plugin has changed what this one went by. Not counted: one of them
             // always gets through.
             self.note_conflict(delivery, 0)?;
+            self.moved(delivery, DeliveryState::Pending);
             self.changes.push(Change::Deliveries);
             return Ok(SettleResult::Conflict);
         }
         if !requests.is_empty() && delivery.record.role == Role::Observer {
             // Another was made the decider during the call. Not counted: the next call is told so.
             self.note_conflict(delivery, 0)?;
+            self.moved(delivery, DeliveryState::Pending);
             self.changes.push(Change::Deliveries);
             return Ok(SettleResult::Conflict);
         }
         let moved = stored.job.revision != settlement.revision;
         let result = if moved && !requests.is_empty() {
             if self.note_conflict(delivery, 1)? <= CONFLICTS_MAX {
+                self.moved(delivery, DeliveryState::Pending);
                 self.changes.push(Change::Deliveries);
                 return Ok(SettleResult::Conflict);
             }
@@ -90,14 +93,18 @@ impl Work<'_> {
 
     /// Back to pending, uncharged; returns how often that has happened now.
     fn note_conflict(&self, delivery: &StoredDelivery, counted: u32) -> Done<u32> {
+        let due = self.due_in_turn(delivery, self.now.as_millis())?;
         let conflicts: u32 = self
             .db
             .prepare_cached(
-                "UPDATE deliveries SET state = 'pending', due = ?2, charged = max(charged - 1, 0), \
+                "UPDATE deliveries SET state = 'pending', due = ?2, since = ?4, charged = max(charged - 1, 0), \
                  conflicts = conflicts + ?3, interrupted = 0, claimed_by = NULL, claim_expires = NULL WHERE seq = ?1 \
                  RETURNING conflicts",
             )?
-            .query_row(params![delivery.seq, self.now.as_millis(), counted], |row| row.get(0))?;
+            .query_row(
+                params![delivery.seq, due, counted, self.now.as_millis()],
+                |row| row.get(0),
+            )?;
         Ok(conflicts)
     }
 
@@ -139,6 +146,7 @@ impl Work<'_> {
         result: &str,
         digest: &str,
     ) -> Done<()> {
+        self.moved(delivery, state);
         self.db
             .prepare_cached(
                 "UPDATE deliveries SET state = ?2, result = ?3, ended = ?4, due = NULL, \
@@ -153,6 +161,7 @@ impl Work<'_> {
                 digest
             ])?;
         // A later delivery of the pair may have waited for this one.
+        self.unblock(delivery.job, &delivery.record.plugin)?;
         self.changes.push(Change::Deliveries);
         Ok(())
     }
@@ -199,7 +208,7 @@ impl Work<'_> {
                 .prepare_cached("UPDATE deliveries SET charged = max(charged - 1, 0) WHERE seq = ?1")?
                 .execute([delivery.seq])?;
         }
-        let mut stored = self.job_of_delivery(delivery.seq)?;
+        let mut stored = load_job_at(self.db, delivery.job)?;
         // A batch whose `on-error` ended in the dead letters stays in `error`; the others go on.
         if stored.job.kind.family() != crate::job::Family::Batch {
             self.release_if_done(&mut stored)?;
@@ -217,9 +226,11 @@ impl Work<'_> {
         let charge = i64::from(!record.class.is_charged());
         let host_fault = record.class == crate::job::FailureClass::HostFault;
         let rounds = i64::from(delivery.record.stage == Stage::Command);
+        self.moved(delivery, DeliveryState::Pending);
+        let due = self.due_in_turn(delivery, due)?;
         self.db
             .prepare_cached(
-                "UPDATE deliveries SET state = 'pending', due = ?2, stage = ?3, \
+                "UPDATE deliveries SET state = 'pending', due = ?2, since = ?8, stage = ?3, \
                  charged = max(charged - ?4, 0), digest = ?5, \
                  host_faults = CASE WHEN ?6 THEN host_faults + 1 ELSE 0 END, rounds = rounds + ?7, \
                  interrupted = 0, claimed_by = NULL, claim_expires = NULL WHERE seq = ?1",
@@ -231,7 +242,8 @@ impl Work<'_> {
                 charge,
                 record.digest,
                 host_fault,
-                rounds
+                rounds,
+                self.now.as_millis()
             ])?;
         self.changes.push(Change::Deliveries);
         Ok(())

@@ -11,15 +11,17 @@ use rusqlite::{Connection, OpenFlags};
 use tokio::sync::broadcast;
 
 use crate::clock::Clock;
-use crate::job::{Command, DeliveryId, FileStatus, Job, JobId, PluginName, Router, Timestamp};
+use crate::job::{Command, DeliveryId, FileStatus, Job, JobId, JobState, PluginName, Router, Timestamp};
 
+use super::admin::{PIECE, Piece};
+use super::claims::FILES_IN_CLAIM;
 use super::open::{Opened, open_writer, unusable};
 use super::rows::{load_files, load_job};
-use super::writer::{DAMAGED, Damage, Done, Writer};
+use super::writer::{DAMAGED, Damage, Done, Work, Writer};
 use super::{
     Change, Claim, ClaimDeliveries, ClaimJobs, Counts, DeliveryFilter, DeliveryRecord, FileCheckpoint,
     JobFilter, NewJob, RetentionRule, Run, RunId, SettleResult, Settlement, Store, StoreError, Submitted,
-    read,
+    list, read, tally,
 };
 
 /// Changes a watcher may lag behind before it must look for itself.
@@ -136,6 +138,35 @@ impl SqliteStore {
     }
 }
 
+/// A replay or purge of so many deliveries of a filter after a row.
+type Pieces = fn(&mut Work<'_>, &DeliveryFilter, i64, usize) -> Done<Piece>;
+
+impl SqliteStore {
+    /// Goes through all that a filter names, with other verbs between the pieces. Each delivery comes
+    /// up once, even if it dies again meanwhile.
+    async fn in_pieces(&self, filter: DeliveryFilter, verb: Pieces) -> Done<u64> {
+        let mut left = match filter.limit {
+            0 => usize::MAX,
+            limit => limit,
+        };
+        let (mut after, mut done) = (0, 0);
+        while left > 0 {
+            let (filter, most) = (filter.clone(), left.min(PIECE));
+            let piece = self
+                .writer
+                .write(move |work| verb(work, &filter, after, most))
+                .await?;
+            done += piece.done as u64;
+            left = left.saturating_sub(piece.done);
+            match piece.last {
+                Some(last) => after = last,
+                None => break,
+            }
+        }
+        Ok(done)
+    }
+}
+
 impl Readers {
     fn take(&self) -> Done<Connection> {
         let idle = self.idle.lock().map_or(None, |mut idle| idle.pop());
@@ -167,7 +198,9 @@ impl Store for SqliteStore {
 
     async fn submit_many(&self, new: Vec<NewJob>) -> Result<Vec<Submitted>, StoreError> {
         self.writer
-            .write(move |work| new.iter().map(|one| work.submit(one)).collect())
+            .write_many(new.len(), move |work| {
+                new.iter().map(|one| work.submit(one)).collect()
+            })
             .await
     }
 
@@ -176,7 +209,14 @@ impl Store for SqliteStore {
     }
 
     async fn claim_jobs(&self, ask: ClaimJobs) -> Result<Vec<Run>, StoreError> {
-        self.writer.write(move |work| work.claim_jobs(&ask)).await
+        let mut runs = self.writer.write(move |work| work.claim_jobs(&ask)).await?;
+        for run in &mut runs {
+            if run.job.progress.files_total > FILES_IN_CLAIM {
+                // Nobody but this run changes them.
+                run.files = self.files(run.job.id, 0, u32::MAX).await?;
+            }
+        }
+        Ok(runs)
     }
 
     async fn report(&self, run: RunId, command: Command) -> Result<Job, StoreError> {
@@ -207,8 +247,36 @@ impl Store for SqliteStore {
         renewed: BTreeMap<PluginName, Option<String>>,
     ) -> Result<(), StoreError> {
         self.writer
-            .write(move |work| work.replace_router(Arc::clone(&router), &renewed))
-            .await
+            .write(move |work| {
+                work.replace_router(Arc::clone(&router));
+                Ok(())
+            })
+            .await?;
+        for (plugin, digest) in renewed {
+            let mut after = None;
+            loop {
+                let (plugin, digest, from) = (plugin.clone(), digest.clone(), after.take());
+                let piece = self
+                    .writer
+                    .write(move |work| work.renew(&plugin, digest.as_deref(), from.as_ref()));
+                after = piece.await?;
+                if after.is_none() {
+                    break;
+                }
+            }
+        }
+        // Before the rows of a new decider are written, its predecessor's are no longer to decide.
+        let mut after = 0;
+        while let Some(last) = self.writer.write(move |work| work.follow_routing(after)).await? {
+            after = last;
+        }
+        for state in [JobState::Error, JobState::Transferred] {
+            let mut after = 0;
+            while let Some(last) = self.writer.write(move |work| work.backfill(state, after)).await? {
+                after = last;
+            }
+        }
+        Ok(())
     }
 
     async fn claim_deliveries(&self, ask: ClaimDeliveries) -> Result<Vec<Claim>, StoreError> {
@@ -257,11 +325,11 @@ impl Store for SqliteStore {
     }
 
     async fn jobs(&self, filter: JobFilter) -> Result<Vec<Job>, StoreError> {
-        self.read(move |db| read::jobs(db, &filter)).await
+        self.read(move |db| list::jobs(db, &filter)).await
     }
 
     async fn deliveries(&self, filter: DeliveryFilter) -> Result<Vec<DeliveryRecord>, StoreError> {
-        self.read(move |db| read::deliveries(db, &filter)).await
+        self.read(move |db| list::deliveries(db, &filter)).await
     }
 
     async fn delivery(&self, id: DeliveryId) -> Result<DeliveryRecord, StoreError> {
@@ -269,19 +337,25 @@ impl Store for SqliteStore {
     }
 
     async fn replay(&self, filter: DeliveryFilter) -> Result<u64, StoreError> {
-        self.writer.write(move |work| work.replay(&filter)).await
+        self.in_pieces(filter, |work, filter, after, most| {
+            work.replay(filter, after, most)
+        })
+        .await
     }
 
     async fn purge(&self, filter: DeliveryFilter) -> Result<u64, StoreError> {
-        self.writer.write(move |work| work.purge(&filter)).await
+        self.in_pieces(filter, |work, filter, after, most| {
+            work.purge(filter, after, most)
+        })
+        .await
     }
 
     async fn counts(&self) -> Result<Counts, StoreError> {
-        self.read(read::counts).await
+        self.read(tally::counts).await
     }
 
     async fn waiting(&self) -> Result<BTreeMap<PluginName, u64>, StoreError> {
-        self.read(read::waiting).await
+        self.read(tally::waiting).await
     }
 
     fn damage(&self) -> Option<String> {

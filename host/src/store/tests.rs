@@ -1,10 +1,13 @@
 //! The store through its own trait, on real files, with a simulated clock.
 
+mod bare;
 mod deliveries;
 mod disk;
 mod faulty_disk;
 mod jobs;
+mod plans;
 mod roles;
+mod scale;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -103,6 +106,15 @@ impl Bench {
 
     async fn settle(&self, claim: &Claim, verdict: Verdict) -> Result<SettleResult, StoreError> {
         self.store().settle(settlement(claim, verdict)).await
+    }
+}
+
+/// Whatever a test has done, the store's numbers and the order of deliveries hold at its end.
+impl Drop for Bench {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            bare::assert_sound(&self.dir.path().join("state/sexton.db"));
+        }
     }
 }
 

@@ -10,6 +10,8 @@ use tokio::sync::{broadcast, mpsc, oneshot};
 use crate::clock::Clock;
 use crate::job::{Router, Timestamp};
 
+use super::claims::Turns;
+use super::tally::Ledger;
 use super::{Change, StoreError};
 
 /// Verbs that may wait for the writer. Senders wait beyond it, so that a slow disk is felt as
@@ -17,7 +19,7 @@ use super::{Change, StoreError};
 const QUEUE_VERBS: usize = 4096;
 
 /// Verbs in one transaction: enough to share a sync among thousands of callers, few enough that the
-/// first of them does not wait long for the last.
+/// first of them does not wait long for the last. A list of jobs counts as many as it has.
 const BATCH_VERBS: usize = 1024;
 
 /// Pages of WAL after which the writer checkpoints (SQLite's default is 1000); only this thread does.
@@ -38,6 +40,10 @@ pub(super) struct Work<'a> {
     pub(super) incarnation: u64,
     /// What to tell after the commit.
     pub(super) changes: Vec<Change>,
+    /// What is counted, written before the commit.
+    pub(super) ledger: Ledger,
+    /// Where claims looked last.
+    pub(super) turns: &'a mut Turns,
 }
 
 /// What a verb says. A refusal must come before its first write.
@@ -104,7 +110,8 @@ pub(super) struct Writer {
 }
 
 enum Message {
-    Verb(Box<dyn Verb>),
+    /// A verb, and how many it counts as.
+    Verb(Box<dyn Verb>, usize),
     Close(oneshot::Sender<()>),
 }
 
@@ -146,12 +153,22 @@ impl Writer {
         T: Send + 'static,
         F: Fn(&mut Work<'_>) -> Done<T> + Send + 'static,
     {
+        self.write_many(1, verb).await
+    }
+
+    /// The same for a verb that does the work of `count`.
+    pub(super) async fn write_many<T, F>(&self, count: usize, verb: F) -> Done<T>
+    where
+        T: Send + 'static,
+        F: Fn(&mut Work<'_>) -> Done<T> + Send + 'static,
+    {
         let (tell, told) = oneshot::channel();
-        let message = Message::Verb(Box::new(Asked {
+        let asked = Asked {
             verb,
             said: None,
             tell,
-        }));
+        };
+        let message = Message::Verb(Box::new(asked), count);
         self.queue.send(message).await.map_err(|_| StoreError::Closed)?;
         self.damage.noted(told.await.map_err(|_| StoreError::Closed)?)
     }
@@ -168,25 +185,30 @@ impl Writer {
 fn run(mut setup: WriterSetup, mut verbs: mpsc::Receiver<Message>) {
     let mut closing = None;
     let mut batch = Vec::new();
+    let mut turns = Turns::default();
     while closing.is_none() {
         let Some(first) = verbs.blocking_recv() else { break };
         let mut next = Some(first);
+        let mut weight = 0;
         while let Some(message) = next {
             match message {
-                Message::Verb(verb) => batch.push(verb),
+                Message::Verb(verb, count) => {
+                    weight += count;
+                    batch.push(verb);
+                }
                 Message::Close(tell) => {
                     closing = Some(tell);
                     break;
                 }
             }
-            next = if batch.len() < BATCH_VERBS {
+            next = if weight < BATCH_VERBS {
                 verbs.try_recv().ok()
             } else {
                 None
             };
         }
         if !batch.is_empty() {
-            commit_batch(&mut setup, std::mem::take(&mut batch));
+            commit_batch(&mut setup, &mut turns, std::mem::take(&mut batch));
         }
     }
     let _ = setup.db.execute_batch("PRAGMA wal_checkpoint(TRUNCATE);");
@@ -196,8 +218,8 @@ fn run(mut setup: WriterSetup, mut verbs: mpsc::Receiver<Message>) {
     }
 }
 
-fn commit_batch(setup: &mut WriterSetup, mut batch: Vec<Box<dyn Verb>>) {
-    match try_batch(setup, &mut batch) {
+fn commit_batch(setup: &mut WriterSetup, turns: &mut Turns, mut batch: Vec<Box<dyn Verb>>) {
+    match try_batch(setup, turns, &mut batch) {
         Ok(changes) => {
             setup.failing.store(false, Ordering::SeqCst);
             batch.into_iter().for_each(|verb| verb.answer(Ok(())));
@@ -213,7 +235,7 @@ fn commit_batch(setup: &mut WriterSetup, mut batch: Vec<Box<dyn Verb>>) {
         }
         Err(Failed::Verb) if batch.len() > 1 => {
             for verb in batch {
-                commit_batch(setup, vec![verb]);
+                commit_batch(setup, turns, vec![verb]);
             }
         }
         Err(failed) => {
@@ -239,23 +261,37 @@ enum Failed {
 }
 
 /// Runs and commits a batch, or leaves everything as it was.
-fn try_batch(setup: &mut WriterSetup, batch: &mut [Box<dyn Verb>]) -> Result<Vec<Change>, Failed> {
+fn try_batch(
+    setup: &mut WriterSetup,
+    turns: &mut Turns,
+    batch: &mut [Box<dyn Verb>],
+) -> Result<Vec<Change>, Failed> {
     let router_before = Arc::clone(&setup.router);
     let begun = setup.db.transaction_with_behavior(TransactionBehavior::Immediate);
     let transaction = begun.map_err(|why| Failed::Transaction(backend(&why)))?;
+    let before = transaction.total_changes();
     let mut work = Work {
         db: &transaction,
         router: &mut setup.router,
         now: setup.clock.now(),
         incarnation: setup.incarnation,
         changes: Vec::new(),
+        ledger: Ledger::default(),
+        turns,
     };
     let sound = batch.iter_mut().all(|verb| verb.run(&mut work) == Health::Sound);
-    let changes = std::mem::take(&mut work.changes);
-    drop(work);
+    let Work {
+        changes, ledger, now, ..
+    } = work;
     let ended = if sound {
-        transaction
-            .commit()
+        // Verbs that only looked leave nothing to sync.
+        let counted = if transaction.total_changes() == before {
+            Ok(())
+        } else {
+            ledger.write(&transaction, now)
+        };
+        counted
+            .and_then(|()| transaction.commit())
             .map_err(|why| Failed::Transaction(backend(&why)))
     } else {
         // Where SQLite has rolled back by itself there is nothing left to undo.

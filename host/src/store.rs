@@ -97,8 +97,9 @@ pub trait Store: Send + Sync + 'static {
     async fn tick(&self, retention: RetentionRule) -> Result<Option<Timestamp>, StoreError>;
 
     /// Replaces the routing, and writes the deliveries that jobs now in `error` or `transferred`
-    /// lack under it (B-103). Waiting deliveries of `renewed` plugins become due now: all of them, or
-    /// with a digest those that were last tried with another component.
+    /// lack under it (B-103): in pieces, with other verbs between them. Cut off or failed in between,
+    /// it is simply called again; no row is written twice. Waiting deliveries of `renewed` plugins
+    /// become due now: all of them, or with a digest those that were last tried with another component.
     async fn set_router(
         &self,
         router: Arc<dyn Router>,
@@ -147,7 +148,8 @@ pub trait Store: Send + Sync + 'static {
     /// One delivery with its attempts.
     async fn delivery(&self, id: DeliveryId) -> Result<DeliveryRecord, StoreError>;
 
-    /// Makes dead or parked deliveries due again, with a fresh count of tries; the id stays.
+    /// Makes dead or parked deliveries due again, with a fresh count of tries; the id stays. In pieces,
+    /// like [`Store::purge`].
     async fn replay(&self, filter: DeliveryFilter) -> Result<u64, StoreError>;
 
     /// Drops dead or parked deliveries for good, and pending ones where the filter names that state.

@@ -12,6 +12,7 @@ mod measure;
 mod p1_calls;
 mod p2_jobs;
 mod p4_decision;
+mod p7_scale;
 mod p8_idle;
 mod p9_kill;
 mod report;
@@ -52,6 +53,11 @@ const BUDGETS: &[Budget] = &[
         run: p4_decision::run,
     },
     Budget {
+        id: "p7",
+        title: "a million jobs waiting and a million done",
+        run: p7_scale::run,
+    },
+    Budget {
         id: "instructions",
         title: "what a call costs when no clock is asked",
         run: instructions::run,
@@ -69,6 +75,10 @@ const BUDGETS: &[Budget] = &[
 ];
 
 fn main() -> ExitCode {
+    if let Some(dir) = p7_scale::opened(std::env::args()) {
+        p7_scale::serve(&dir);
+        return ExitCode::SUCCESS;
+    }
     if let Some(count) = instructions::asked_for(std::env::args()) {
         instructions::work(count);
         return ExitCode::SUCCESS;

@@ -209,7 +209,7 @@ pub fn time(value: Duration) -> String {
 }
 
 /// `121000` as `121,000`.
-fn grouped(number: u64) -> String {
+pub fn grouped(number: u64) -> String {
     let digits = number.to_string();
     let mut out = String::new();
     for (index, digit) in digits.chars().enumerate() {

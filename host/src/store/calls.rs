@@ -77,7 +77,12 @@ impl Work<'_> {
             if most > 0 {
                 let owner = pair.0;
                 let rows = statement.query_map(
-                    params![plugin.as_str(), owner.as_str(), self.now.as_millis(), int(most as u64)],
+                    params![
+                        plugin.as_str(),
+                        owner.as_str(),
+                        self.now.as_millis(),
+                        int(most as u64)
+                    ],
                     |row| Ok((row.get(0)?, row.get(1)?, owner.clone())),
                 )?;
                 for row in rows {

@@ -57,6 +57,7 @@ pub fn run(bench: &Bench) -> Report {
         }
         tell(&mut report, count, &best, &hook);
     }
+    report.row(Row::new(format!("resident, both rooms with {most} plugins")).size(resident()));
     report.row(Row::new("the same instance for every call (`reused`)").text("not built"));
     peers(bench, &mut report);
     report.note(
@@ -149,6 +150,14 @@ pub fn bare_loop(dir: &Path, count: usize) {
         }
     });
     runtime.block_on(calls).expect("a caller does not panic");
+}
+
+/// Bytes of memory that this process has.
+fn resident() -> u64 {
+    let text = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = text.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    let kib: Option<u64> = line.and_then(|rest| rest.trim().trim_end_matches(" kB").parse().ok());
+    kib.unwrap_or(0) << 10
 }
 
 /// Rate of `count` processes, one after the other.

@@ -23,8 +23,8 @@ impl Work<'_> {
     pub(super) fn claim_deliveries(&mut self, ask: &ClaimDeliveries) -> Done<Vec<Claim>> {
         let running: usize = ask.busy.values().sum();
         // A delivery during which the host keeps dying runs by itself, so that the next death names
-        // it: nothing starts before it or beside it.
-        if running > 0 && self.suspect_runs()? {
+        // it: nothing starts before it or beside it, nor while the verdict on it is on its way here.
+        if self.suspect_runs()? {
             return Ok(Vec::new());
         }
         if let Some(alone) = self.suspect(&ask.serving)? {

@@ -248,6 +248,11 @@ async fn a_delivery_during_which_the_host_keeps_dying_runs_alone_then_is_parked(
     };
     let beside = bench.store().claim_deliveries(beside).await.unwrap();
     assert!(beside.is_empty(), "nothing starts beside it either");
+    let before_its_verdict = bench.claims().await;
+    assert!(
+        before_its_verdict.is_empty(),
+        "nor while its verdict is on its way"
+    );
     bench.crash().await;
     let rest = bench.claims().await;
     assert_eq!(rest.len(), 1);

@@ -223,7 +223,8 @@ impl Work<'_> {
     }
 
     /// Completion by itself: once every `job-transferred` delivery is settled, dead or parked, unless
-    /// the job is held. The same ends a failed batch.
+    /// the job is held. The same ends a failed batch, but one whose `on-error` of this entry ended in
+    /// the dead letters stays in `error`, whichever of its handlers was last.
     fn release(&self, stored: &StoredJob) -> Done<Option<Transition>> {
         let event = match stored.job.state {
             JobState::Transferred => EventKind::JobTransferred,
@@ -234,9 +235,12 @@ impl Work<'_> {
             .db
             .prepare_cached(
                 "SELECT EXISTS (SELECT 1 FROM events e JOIN deliveries d ON d.event = e.seq \
-                 WHERE e.job = ?1 AND e.kind = ?2 AND d.state IN ('pending', 'running'))",
+                 WHERE e.job = ?1 AND e.kind = ?2 AND (d.state IN ('pending', 'running') \
+                 OR (e.kind = 'on-error' AND d.state IN ('dead', 'poison') AND e.revision >= ?3)))",
             )?
-            .query_row(params![stored.seq, event.as_str()], |row| row.get(0))?;
+            .query_row(params![stored.seq, event.as_str(), int(stored.entered)], |row| {
+                row.get(0)
+            })?;
         if waits {
             return Ok(None);
         }

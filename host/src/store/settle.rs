@@ -194,7 +194,7 @@ impl Work<'_> {
         }
     }
 
-    /// Buried or parked; a job that waited for it goes on.
+    /// Buried or parked; a job that waited for it goes on, if it may.
     fn bury(
         &mut self,
         delivery: &StoredDelivery,
@@ -209,10 +209,7 @@ impl Work<'_> {
                 .execute([delivery.seq])?;
         }
         let mut stored = load_job_at(self.db, delivery.job)?;
-        // A batch whose `on-error` ended in the dead letters stays in `error`; the others go on.
-        if stored.job.kind.family() != crate::job::Family::Batch {
-            self.release_if_done(&mut stored)?;
-        }
+        self.release_if_done(&mut stored)?;
         Ok(SettleResult::Dead)
     }
 

@@ -3,6 +3,7 @@
 mod bare;
 mod deliveries;
 mod disk;
+mod endings;
 mod faulty_disk;
 mod jobs;
 mod plans;

@@ -59,7 +59,10 @@ impl Work<'_> {
                      result = 'the host died again while only this ran' WHERE seq = ?1",
                 )?
                 .execute([delivery.seq, now])?;
-            return self.unblock(delivery.job, &delivery.record.plugin);
+            self.unblock(delivery.job, &delivery.record.plugin)?;
+            // Its job waited for it.
+            let mut stored = load_job_at(self.db, delivery.job)?;
+            return self.release_if_done(&mut stored);
         }
         self.moved(delivery, DeliveryState::Pending);
         let due = self.due_in_turn(delivery, now)?;

@@ -2,6 +2,14 @@
 
 use super::*;
 
+async fn finished(bench: &Bench) -> Job {
+    bench.submit().await;
+    let run = bench.run().await;
+    let at = bench.clock.now();
+    let report = bench.store().report(run.id(), Command::Finished { at });
+    report.await.unwrap()
+}
+
 /// The batch failed, and its two handlers are called.
 async fn failed_batch(bench: &Bench) -> (JobId, Vec<Claim>) {
     let new = NewJob {
@@ -19,6 +27,20 @@ async fn failed_batch(bench: &Bench) -> (JobId, Vec<Claim>) {
 
 fn dead() -> AfterFailure {
     AfterFailure::Dead { why: "no".into() }
+}
+
+#[tokio::test]
+async fn a_job_whose_handler_is_parked_at_a_start_completes_all_the_same() {
+    let mut bench = Bench::new(&[(EventKind::JobTransferred, "a", Role::Decider)]).await;
+    let job = finished(&bench).await;
+    for _ in 0..6 {
+        assert_eq!(bench.claims().await.len(), 1);
+        bench.crash().await;
+    }
+    let told = &bench.store().deliveries(DeliveryFilter::default()).await.unwrap()[0];
+    assert_eq!(told.state, DeliveryState::Poison);
+    let job = bench.store().job(job.id).await.unwrap();
+    assert_eq!(job.intent, Some(Intent::Complete), "nobody else is to be told");
 }
 
 #[tokio::test]

@@ -35,4 +35,6 @@ pub use profile::{Backoff, Profile};
 pub use time::Timestamp;
 
 #[cfg(test)]
+mod law_matrix;
+#[cfg(test)]
 mod law_tests;

@@ -6,7 +6,7 @@ use proptest::prelude::*;
 
 use super::*;
 
-fn job(state: JobState) -> Job {
+pub(super) fn job(state: JobState) -> Job {
     let mut spec = JobSpec::new("test", Profile::Sexton);
     spec.no_progress = Duration::from_secs(1000);
     Job {
@@ -335,7 +335,7 @@ fn a_held_job_is_not_released_and_a_failed_batch_ends_as_failed() {
     );
 }
 
-fn commands() -> Vec<Command> {
+pub(super) fn commands() -> Vec<Command> {
     vec![
         resume(),
         Command::Resume {

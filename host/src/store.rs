@@ -2,7 +2,7 @@
 //!
 //! [`Store`] speaks of jobs and deliveries, not of SQL. [`SqliteStore`] is the embedded backend; a
 //! multi-host backend comes behind the same trait, which is why claims carry owner, incarnation
-//! and expiry. [`FaultStore`] wraps any backend for tests.
+//! and expiry. [`FaultStore`] and [`TraceStore`] wrap any backend for tests.
 
 mod admin;
 mod backfill;
@@ -24,6 +24,7 @@ mod sqlite;
 mod sweep;
 mod tally;
 mod timers;
+mod trace;
 mod types;
 mod writer;
 
@@ -41,6 +42,7 @@ use crate::job::{Command, DeliveryId, FileStatus, Job, JobId, PluginName, Router
 pub use fault::{Fault, FaultStore, Verb};
 pub use jobs::remote_host;
 pub use sqlite::{SqliteOptions, SqliteStore};
+pub use trace::{Did, Listener, Standing, TraceStore};
 pub use types::{
     AfterFailure, Change, Claim, ClaimDeliveries, ClaimJobs, Counts, DeliveryFilter, DeliveryRecord,
     FileCheckpoint, JobFilter, NewJob, RetentionRule, Run, RunId, SettleResult, Settlement, Stage,

@@ -16,6 +16,7 @@ mod hazards;
 mod kills;
 mod licences;
 mod loading;
+mod model;
 mod plugins;
 mod policies;
 mod reload_config;

@@ -8,8 +8,8 @@ use wasmtime_wasi::I32Exit;
 
 use super::bindings::{CallError, GuestFailure, StoreFault};
 use super::engine::FRAMES;
-use super::limits::{HOSTCALL_FUEL, Meter};
-use super::text::{Lines, TEXT_MAX, bytes, escape};
+use super::limits::{Meter, hit};
+use super::text::{Lines, TEXT_MAX, escape};
 use crate::job::{Code, FailureClass};
 
 /// Longest delay a handler may ask for.
@@ -124,8 +124,7 @@ impl Finding {
                 ..Self::new(FailureClass::Exit, Code::SX_EXIT, message)
             };
         }
-        if meter.denied() {
-            let limit = format!("memory {}", bytes(meter.limit()));
+        if let Some(limit) = meter.denied() {
             let message = format!("it asked for more than its {limit} and did not survive the refusal");
             return Self {
                 frames,
@@ -138,7 +137,13 @@ impl Finding {
 
     fn of_trap(error: &wasmtime::Error, trap: Option<&Trap>, frames: Vec<String>) -> Self {
         let mut message = sentence(error);
-        let mut limit = None;
+        if let Some(hit) = hit(error, &message) {
+            return Self {
+                frames,
+                limit: Some(hit.limit),
+                ..Self::new(FailureClass::Trap, Code::SX_TRAP, hit.message)
+            };
+        }
         match trap {
             Some(Trap::StackOverflow) => message = format!("stack overflow: {message}"),
             // A Rust or C stack lives in linear memory and runs off its front (HX-02).
@@ -148,17 +153,10 @@ impl Finding {
             Some(Trap::UnreachableCodeReached) => {
                 message = format!("it panicked or aborted: {message}");
             }
-            // Only these words tell it (HX-08).
-            None if message.contains("fuel allocated for hostcalls") => {
-                let cap = bytes(HOSTCALL_FUEL as u64);
-                message = format!("it passed more than {cap} to or from the host at once");
-                limit = Some(format!("data per host call {cap}"));
-            }
             _ => {}
         }
         Self {
             frames,
-            limit,
             ..Self::new(FailureClass::Trap, Code::SX_TRAP, message)
         }
     }

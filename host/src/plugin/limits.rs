@@ -1,8 +1,10 @@
 //! What one call may use of the machine, and what it used.
 
 use wasmtime::ResourceLimiter;
+use wasmtime::component::ResourceTableError;
 
 use super::engine::{INSTANCES, MEMORIES, TABLE_ELEMENTS, TABLES};
+use super::text::bytes;
 
 /// Bytes that a guest may hand to the host in one host call (HL-03): the largest legal value is a
 /// state value of 64 KiB; the rest is room for lists.
@@ -14,6 +16,45 @@ pub(super) const RESOURCES: usize = 1_000;
 /// Random bytes of one request (HL-06).
 pub(super) const RANDOM: u64 = 64 << 10;
 
+/// The limit that a guest ran into, as its record tells it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Hit {
+    /// Its name and size: `memory 64 MiB`.
+    pub(super) limit: String,
+    /// One sentence.
+    pub(super) message: String,
+}
+
+/// Which of the limits above ended a guest with this error, if one did. Where wasmtime has no type
+/// for it, only `words`, the error's own, tell it (HX-08).
+pub(super) fn hit(error: &wasmtime::Error, words: &str) -> Option<Hit> {
+    if words.contains("fuel allocated for hostcalls") {
+        let cap = bytes(HOSTCALL_FUEL as u64);
+        return Some(Hit {
+            message: format!("it passed more than {cap} to or from the host at once"),
+            limit: format!("data per host call {cap}"),
+        });
+    }
+    let held = |limit: String| {
+        let message = format!("it held more than its {limit} at once");
+        Hit { limit, message }
+    };
+    if words.contains("store handle limit exceeded") {
+        return Some(held(format!("handles {HANDLES}")));
+    }
+    if let Some(ResourceTableError::Full) = error.downcast_ref() {
+        return Some(held(format!("resources {RESOURCES}")));
+    }
+    if words.starts_with("requested len") {
+        let cap = bytes(RANDOM);
+        return Some(Hit {
+            message: format!("it asked for more than {cap} of random bytes at once"),
+            limit: format!("random bytes per request {cap}"),
+        });
+    }
+    None
+}
+
 /// Counts the memory of all the instance's memories together (HL-01) and remembers a refusal,
 /// because the guest's own trap afterwards says nothing of it (HX-06).
 #[derive(Debug)]
@@ -22,7 +63,14 @@ pub(super) struct Meter {
     used: usize,
     grown: usize,
     peak: usize,
-    denied: bool,
+    denied: Option<Denied>,
+}
+
+/// What a guest was refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Denied {
+    Memory,
+    Table,
 }
 
 impl Meter {
@@ -33,7 +81,7 @@ impl Meter {
             used: 0,
             grown: 0,
             peak: 0,
-            denied: false,
+            denied: None,
         }
     }
 
@@ -42,14 +90,12 @@ impl Meter {
         u64::try_from(self.peak).unwrap_or(u64::MAX)
     }
 
-    /// The limit in bytes.
-    pub(super) fn limit(&self) -> u64 {
-        u64::try_from(self.limit).unwrap_or(u64::MAX)
-    }
-
-    /// Whether the guest asked for more than it may have.
-    pub(super) fn denied(&self) -> bool {
-        self.denied
+    /// The limit beyond which the guest asked for more, if it did.
+    pub(super) fn denied(&self) -> Option<String> {
+        Some(match self.denied? {
+            Denied::Memory => format!("memory {}", bytes(u64::try_from(self.limit).unwrap_or(u64::MAX))),
+            Denied::Table => format!("table {TABLE_ELEMENTS} elements"),
+        })
     }
 }
 
@@ -63,7 +109,7 @@ impl ResourceLimiter for Meter {
         let grown = desired.saturating_sub(current);
         let total = self.used.saturating_add(grown);
         if total > self.limit {
-            self.denied = true;
+            self.denied = Some(Denied::Memory);
             return Ok(false);
         }
         self.used = total;
@@ -84,7 +130,11 @@ impl ResourceLimiter for Meter {
         desired: usize,
         _maximum: Option<usize>,
     ) -> wasmtime::Result<bool> {
-        Ok(desired <= TABLE_ELEMENTS)
+        let fits = desired <= TABLE_ELEMENTS;
+        if !fits {
+            self.denied = Some(Denied::Table);
+        }
+        Ok(fits)
     }
 
     fn instances(&self) -> usize {
@@ -109,7 +159,7 @@ mod tests {
         let mut meter = Meter::new(100);
         assert!(meter.memory_growing(0, 60, None).unwrap());
         assert!(!meter.memory_growing(0, 60, None).unwrap());
-        assert!(meter.denied());
+        assert_eq!(meter.denied().as_deref(), Some("memory 100 B"));
         assert!(meter.memory_growing(0, 40, None).unwrap());
         assert_eq!(meter.peak(), 100);
     }

@@ -25,8 +25,6 @@ const VALUE_MAX: usize = 64 << 10;
 const WRITTEN_MAX: usize = 8 << 20;
 /// State one plugin may keep: it lies in the host's own store, which every backup carries.
 const STATE_MAX: u64 = 64 << 20;
-/// Longest delay of `resume`, as `job-control.wit` says.
-const RESUME_MAX: Duration = Duration::from_secs(90 * 86_400);
 
 /// How grave a guest's log line is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -229,15 +227,12 @@ impl Services {
         Ok(())
     }
 
-    /// Asks to go on, at once or after a delay.
+    /// Asks to go on, at once or after a delay, of which the type itself allows 49 days.
     ///
     /// # Errors
-    /// See [`Services::request`]; also when the delay is longer than the law allows.
+    /// See [`Services::request`].
     pub(super) fn resume(&mut self, after_ms: Option<u32>) -> Result<(), Denied> {
         let after = Duration::from_millis(u64::from(after_ms.unwrap_or(0)));
-        if after > RESUME_MAX {
-            return Err(denied(Code::INVALIDARG, "the delay is longer than 90 days"));
-        }
         let at = self.clock.now();
         self.request(Command::Resume { after, at })
     }

@@ -322,6 +322,35 @@ mod tests {
     }
 
     #[test]
+    fn hh03_a_prefix_looks_whole_only_where_a_section_ends() {
+        let mut bytes = b"\0asm\x0d\0\x01\0".to_vec();
+        let mut ends = vec![bytes.len()];
+        for (size, length) in [(0_u8, 0_usize), (1, 1), (127, 127)] {
+            bytes.extend_from_slice(&[0, size]);
+            bytes.extend(std::iter::repeat_n(b'x', length));
+            ends.push(bytes.len());
+        }
+        bytes.extend_from_slice(&[1, 0x80, 2]);
+        bytes.extend([7; 256]);
+        ends.push(bytes.len());
+        for length in 0..=bytes.len() {
+            let looks_whole = triage(&bytes[..length]).is_ok();
+            assert_eq!(looks_whole, ends.contains(&length), "{length}");
+        }
+    }
+
+    #[test]
+    fn hh03_every_prefix_of_a_good_component_is_told_to_be_one() {
+        let good: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/demo-fault.wasm"));
+        assert_eq!(triage(good), Ok(()));
+        for length in 1..good.len() {
+            if let Err(refusal) = triage(&good[..length]) {
+                assert_eq!(refusal, Refusal::Truncated, "{length}");
+            }
+        }
+    }
+
+    #[test]
     fn names_are_parsed_into_package_interface_and_version() {
         let name = Name::parse("sexton:plugin/job-callback@0.1.7").unwrap();
         assert!(name.is_ours() && name.is_spoken() && !name.is_newer());

@@ -13,13 +13,14 @@ const fn example(artifact: &'static str, name: &'static str) -> Guest {
     }
 }
 
-const GUESTS: [Guest; 6] = [
+const GUESTS: [Guest; 7] = [
     example("moody", "moody"),
     example("examples/minimal", "minimal"),
     example("examples/decider", "decider"),
     example("examples/start_trap", "start-trap"),
     example("examples/nothing", "nothing"),
     example("examples/future", "future"),
+    example("examples/asker", "asker"),
 ];
 
 fn main() {

@@ -13,6 +13,9 @@ pub const NOTHING: &str = env!("GUEST_NOTHING");
 /// Speaks a version that no host speaks yet.
 pub const FUTURE: &str = env!("GUEST_FUTURE");
 
+/// Asks over HTTP as its configuration says: `authority`, `path`, `body_mb`.
+pub const ASKER: &str = env!("GUEST_ASKER");
+
 /// The bytes of a component.
 ///
 /// # Panics
@@ -35,4 +38,29 @@ pub fn marked(path: &str, mark: &str) -> Vec<u8> {
     bytes.extend_from_slice(&[0, name + 1, name]);
     bytes.extend_from_slice(mark.as_bytes());
     bytes
+}
+
+/// `moody` as its `number`th version: its mood `version` says the number, so that what ran can be
+/// compared with what is recorded.
+///
+/// # Panics
+/// When the component does not hold its number once.
+#[must_use]
+pub fn version(number: u32) -> Vec<u8> {
+    let mut bytes = bytes(MOODY);
+    let mark = b"sexton-version-000000";
+    let mut found = bytes
+        .windows(mark.len())
+        .enumerate()
+        .filter(|(_, window)| window == mark);
+    let (at, _) = found.next().expect("the number is in the file");
+    assert!(found.next().is_none(), "the number is in the file more than once");
+    bytes[at..at + mark.len()].copy_from_slice(version_mark(number).as_bytes());
+    bytes
+}
+
+/// What the `number`th version of `moody` says of itself.
+#[must_use]
+pub fn version_mark(number: u32) -> String {
+    format!("sexton-version-{number:06}")
 }

@@ -180,6 +180,19 @@ impl TestHost {
         Pid::from_child(self.child.as_ref().expect("a host runs"))
     }
 
+    /// Bytes of memory that the host has resident.
+    ///
+    /// # Panics
+    /// When none runs.
+    #[must_use]
+    pub fn resident(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid().as_raw_nonzero()))
+            .expect("the host runs");
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        let kib = line.and_then(|line| line.trim().strip_suffix(" kB")?.parse::<u64>().ok());
+        kib.expect("it has resident memory") << 10
+    }
+
     /// Sends the host a signal.
     ///
     /// # Panics

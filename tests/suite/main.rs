@@ -13,6 +13,7 @@ mod faults;
 mod full_disk;
 mod fuzz;
 mod hazards;
+mod hostile;
 mod kills;
 mod licences;
 mod loading;

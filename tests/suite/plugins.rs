@@ -4,7 +4,7 @@
 use std::io::Write;
 
 use serde_json::Value;
-use sexton_tests::guests::{self, FUTURE, MINIMAL, MOODY, NOTHING, START_TRAP};
+use sexton_tests::guests::{self, MINIMAL, MOODY};
 use sexton_tests::host::TestHost;
 use sexton_tests::poll::eventually;
 use sexton_tests::web::Web;
@@ -240,44 +240,6 @@ fn hh07_what_is_no_plugin_is_left_alone() {
     assert_eq!(names, ["good"]);
     host.wait_log("leaves the plugin folder");
     host.wait_log("Bad Name.wasm");
-}
-
-#[test]
-fn hv03_every_refusal_is_a_sentence_that_says_what_to_do() {
-    let (_web, host) = started("", None);
-    let truncated = guests::bytes(MOODY);
-    host.plugin("text", "#!/bin/sh\necho hello\n");
-    host.plugin("binary", [0x7f, b'E', b'L', b'F', 0, 0xff]);
-    host.plugin("empty", "");
-    host.plugin("module", b"\0asm\x01\0\0\0");
-    host.plugin("truncated", &truncated[..truncated.len() - 100]);
-    host.plugin("future", guests::bytes(FUTURE));
-    host.plugin("nothing", guests::bytes(NOTHING));
-    host.plugin("start-trap", guests::bytes(START_TRAP));
-    for (name, found, advice) in [
-        ("text", "text, not WebAssembly", "compiled component"),
-        ("binary", "not WebAssembly", "wasm32-wasip2"),
-        ("empty", "is empty", "copy the component again"),
-        ("module", "core module, not a component", "wasm32-wasip2"),
-        ("truncated", "ends in the middle", "copy the component again"),
-        ("future", "sexton:plugin/job-callback@0.9.0", "update the host"),
-        ("nothing", "exports no handler", "job-callback"),
-        ("start-trap", "cannot be started", "unreachable"),
-    ] {
-        let said = problem(&host, name);
-        assert!(said.contains(found) && said.contains(advice), "{name}: {said}");
-        let plugin = host.plugin_view(name).unwrap();
-        assert_eq!(
-            (&plugin["serving"], &plugin["digest"]),
-            (&false.into(), &"".into())
-        );
-    }
-    // The operator sees the same sentences without asking for JSON.
-    let listed = host.cli(&["plugin", "list"]).code(0);
-    assert!(
-        listed.stdout.contains("refused") && listed.stderr.contains("core module"),
-        "{listed:?}"
-    );
 }
 
 #[test]

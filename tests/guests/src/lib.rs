@@ -1,7 +1,9 @@
 //! `moody`: one component that behaves as its configuration says, mostly badly.
 //!
 //! `mood` names the behaviour of every handler function, `mood.job-error` (or any other function)
-//! that of one. The moods are the arms of [`behave`].
+//! that of one. The moods are the arms of [`behave`] and, where they are about the sandbox and not
+//! about the job, those of [`misbehave::act`], [`flood::act`] and [`probe::act`]. With
+//! `then = "transient"` what ended well fails after all, so that a ladder repeats it.
 
 #![expect(
     clippy::panic,
@@ -11,7 +13,9 @@
     reason = "misbehaving is what it is for"
 )]
 
+mod flood;
 mod misbehave;
+mod probe;
 
 use std::time::Duration;
 
@@ -67,7 +71,19 @@ fn act(function: &str, call: &CallInfo) -> Result {
         call.attempt,
         call.delivery_id
     );
-    behave(&mood, call)
+    behave(&mood, call)?;
+    match config::get_or("then", "ok").as_str() {
+        "transient" => Err(transient()?),
+        _ => Ok(()),
+    }
+}
+
+/// Which of many otherwise equal components this is: a test writes other digits into the file.
+static VERSION: [u8; 21] = *b"sexton-version-000000";
+
+/// The digits as they are in memory; the compiler must not know them.
+fn version() -> String {
+    String::from_utf8_lossy(std::hint::black_box(&VERSION)).into_owned()
 }
 
 fn behave(mood: &str, call: &CallInfo) -> Result {
@@ -99,19 +115,10 @@ fn behave(mood: &str, call: &CallInfo) -> Result {
             ..3 => job::resume()?,
             _ => job::cancel()?,
         },
-        "panic" => panic!("moody panics"),
-        "loop" => misbehave::spin(),
-        "sleep" => std::thread::sleep(Duration::from_secs(3_600)),
-        "alloc" => misbehave::allocate(),
-        "overflow" => log::info!("came back with {}", misbehave::dive(1)),
-        "wild" => misbehave::write_out_of_bounds(),
-        "exit0" => std::process::exit(0),
-        "exit1" => std::process::exit(1),
-        "flood-stdout" => misbehave::flood_stdout(),
-        "flood-log" => misbehave::flood_log(),
-        "huge-message" => return Err(Failure::permanent("x".repeat(1 << 20))),
-        "escape" => misbehave::escape(),
-        "probe" => misbehave::probe(),
+        "version" => {
+            std::thread::sleep(delay()?);
+            log::info!("{} made {}", version(), call.delivery_id);
+        }
         // What was decided or written before a failure must leave no trace.
         "cancel-then-panic" => {
             job::cancel()?;
@@ -134,9 +141,16 @@ fn behave(mood: &str, call: &CallInfo) -> Result {
             job::cancel()?;
             std::thread::sleep(delay()?);
         }
-        other => return Err(Failure::permanent(format!("no mood is called `{other}`"))),
+        other => return sandbox(other),
     }
     Ok(())
+}
+
+/// The moods that would be the same whatever the call is about.
+fn sandbox(mood: &str) -> Result {
+    let acts = [misbehave::act, flood::act, probe::act];
+    let done = acts.iter().find_map(|act| act(mood));
+    done.unwrap_or_else(|| Err(Failure::permanent(format!("no mood is called `{mood}`"))))
 }
 
 fn delay() -> Result<Duration> {

@@ -14,6 +14,7 @@ mod full_disk;
 mod fuzz;
 mod hazards;
 mod hostile;
+mod hot_reload;
 mod kills;
 mod licences;
 mod loading;

@@ -165,7 +165,12 @@ fn no_call_leaves_anything_behind() {
             repeat(&web, &[kind], 1_000, 200);
         }
     } else {
-        repeat(&web, &kinds(&web), 100, 40);
+        // Eight megabytes a call in pieces leave a heap full of holes, which would hide the others.
+        let (holes, others): (Vec<_>, Vec<_>) = kinds(&web)
+            .into_iter()
+            .partition(|kind| kind.name == "much-written");
+        repeat(&web, &holes, 100, 40);
+        repeat(&web, &others, 100, 40);
     }
 }
 

@@ -24,6 +24,11 @@ const GUESTS: [Guest; 7] = [
 ];
 
 fn main() {
+    // What of a dependency's dependencies counts: those of other systems may not even be there.
+    println!(
+        "cargo::rustc-env=SEXTON_TARGET={}",
+        std::env::var("TARGET").unwrap_or_default()
+    );
     build_guests::rerun_if_changed(&["plugins/sdk", "tests/guests"]);
     let paths = build_guests::build(&GUESTS, &["--lib", "--examples"]);
     for (guest, path) in GUESTS.iter().zip(paths) {

@@ -148,8 +148,18 @@ impl Dispatcher {
             }
             let clock = self.clock.clone();
             let timer = self.next_due;
+            let more = self.want_claim && !self.paused && !self.ending;
             tokio::select! {
+                // What has happened goes before the next claim, and that goes before waiting.
+                biased;
                 () = stop.cancelled() => break,
+                Some(ended) = self.tasks.join_next() => {
+                    self.ended(ended);
+                    // A commit ends many at once; they cost one claim, not one each.
+                    while let Some(ended) = self.tasks.try_join_next() {
+                        self.ended(ended);
+                    }
+                }
                 change = changes.recv() => {
                     match change {
                         Ok(Change::Deliveries) | Err(RecvError::Lagged(_)) => self.want_claim = true,
@@ -159,18 +169,14 @@ impl Dispatcher {
                     self.note_waiting(&mut changes);
                 }
                 Ok(()) = loaded.changed() => self.want_claim = true,
-                Some(ended) = self.tasks.join_next() => {
-                    self.ended(ended);
-                    // A commit ends many at once; they cost one claim, not one each.
-                    while let Some(ended) = self.tasks.try_join_next() {
-                        self.ended(ended);
-                    }
-                }
                 () = clock.timer(timer) => {
                     self.next_due = None;
                     self.paused = false;
                     self.want_claim = true;
                 }
+                // The claim that finds nothing tells when the next is due; without it a retry would
+                // wait for a call that has nothing to do with it.
+                () = std::future::ready(()), if more => {}
             }
         }
         self.drain().await;

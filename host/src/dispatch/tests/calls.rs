@@ -1,5 +1,7 @@
 //! Who is called when: acknowledgement, conflict, slots, order, plugins that come late, drain.
 
+use std::time::Duration;
+
 use super::scene::{Scene, resume, until};
 use super::scripted::Say;
 use crate::job::{Command, DeliveryState, EventKind, FailureClass, JobState, Priority};
@@ -192,6 +194,25 @@ async fn the_first_plugin_of_all_may_come_late_too() {
     let job = scene.failed().await;
     scene.handlers.serve("a", &[EventKind::JobError], false);
     scene.is(job.id, DeliveryState::Settled).await;
+}
+
+#[tokio::test]
+async fn a_retry_is_made_when_it_is_due_though_a_call_before_it_goes_on() {
+    let routes = [(EventKind::JobError, "a"), (EventKind::JobError, "b")];
+    let mut scene = Scene::new(&routes).await;
+    for (_, plugin) in routes {
+        scene.handlers.serve(plugin, &[EventKind::JobError], false);
+    }
+    scene.handlers.script("a", vec![Say::Held(Box::new(Say::Ack))]);
+    scene.failed().await;
+    let due = scene.clock.now().after(Duration::from_secs(60));
+    scene.failed_before("b", due).await;
+    scene.start();
+    // From here nothing happens but the time.
+    scene.calls(1).await;
+    scene.go_to(due).await;
+    until("called beside the other", || scene.handlers.calls_of("b") == 1).await;
+    scene.handlers.open();
 }
 
 #[tokio::test]

@@ -1,7 +1,7 @@
 //! The scene of these tests: a store in a temporary directory, a clock that is moved by hand, and a
 //! dispatcher over scripted handlers.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::{Arc, RwLock};
 use std::time::Duration;
@@ -10,7 +10,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use super::super::{DispatchSettings, Dispatcher, Handlers, Policies};
-use super::scripted::{Scripted, Seen};
+use super::scripted::{Scripted, Seen, failure};
 pub(super) use crate::clock::until;
 use crate::clock::{Clock, POLL, POLLS};
 use crate::config::PluginConfig;
@@ -20,7 +20,8 @@ use crate::job::{
     JobKind, JobSpec, Policy, Priority, Profile, Role, Route, Router, Timestamp,
 };
 use crate::store::{
-    ClaimJobs, DeliveryFilter, DeliveryRecord, FaultStore, NewJob, SqliteOptions, SqliteStore, Store,
+    AfterFailure, ClaimDeliveries, ClaimJobs, DeliveryFilter, DeliveryRecord, FaultStore, NewJob, Settlement,
+    SqliteOptions, SqliteStore, Stage, Store, Verdict,
 };
 
 /// Every plugin hears of these events; the first decides.
@@ -166,6 +167,36 @@ impl Scene {
             .report(run.id(), Command::FatalError { error })
             .await
             .unwrap()
+    }
+
+    /// An earlier start has called `plugin`, which failed; it is called again at `due`.
+    pub(super) async fn failed_before(&self, plugin: &str, due: Timestamp) {
+        let ask = ClaimDeliveries {
+            limit: 1,
+            serving: [plugin.parse().unwrap()].into(),
+            busy: BTreeMap::new(),
+            per_pair: 1,
+            lease: Duration::from_secs(30),
+        };
+        let claim = self.store.claim_deliveries(ask).await.unwrap().remove(0);
+        let settlement = Settlement {
+            delivery: claim.delivery.id,
+            attempt: claim.delivery.attempt,
+            revision: claim.job.revision,
+            digest: "d".to_owned(),
+            state_reads: Vec::new(),
+            verdict: Verdict::Failed {
+                record: failure(FailureClass::Trap, claim.delivery.attempt, None),
+                next: AfterFailure::Retry {
+                    due,
+                    stage: Stage::Handler,
+                },
+            },
+        };
+        self.store.settle(settlement).await.unwrap();
+        // Changes are told after their verb is answered: with the next verb's answer they are told.
+        let told = self.store.next_delivery(BTreeSet::new(), due).await;
+        assert_eq!(told.unwrap(), None);
     }
 
     /// The deliveries of `job`, oldest first.

@@ -17,7 +17,7 @@ use super::admin::{PIECE, Piece};
 use super::claims::FILES_IN_CLAIM;
 use super::open::{Opened, open_writer, unusable};
 use super::rows::{load_files, load_job};
-use super::writer::{DAMAGED, Damage, Done, Work, Writer};
+use super::writer::{DAMAGED, Damage, Done, Work, Writer, keep_plans};
 use super::{
     Change, Claim, ClaimDeliveries, ClaimJobs, Counts, DeliveryFilter, DeliveryRecord, FileCheckpoint,
     JobFilter, NewJob, RetentionRule, Run, RunId, SettleResult, Settlement, Store, StoreError, Submitted,
@@ -176,6 +176,7 @@ impl Readers {
                 let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
                 let db = Connection::open_with_flags(&self.path, flags)?;
                 db.busy_timeout(std::time::Duration::from_secs(5))?;
+                keep_plans(&db)?;
                 Ok(db)
             }
         }

@@ -4,6 +4,7 @@
 //! small, to see that it works; `-- --dir PATH` names the disk. The result is one Markdown table on
 //! stdout; what happens meanwhile is told on stderr.
 
+mod bare;
 mod bench;
 mod house;
 mod instructions;

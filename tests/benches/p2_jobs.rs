@@ -1,12 +1,11 @@
 //! P2 and P3: durable jobs of nothing, without and with a handler, beside the bare store loop.
 
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
-use rusqlite::{Connection, params};
 use tokio::runtime::Runtime;
 
+use crate::bare;
 use crate::bench::Bench;
 use crate::house::{House, Work, job};
 use crate::measure::{Contestant, Rounds, in_turn, rate};
@@ -21,7 +20,7 @@ const ROUNDS: usize = 5;
 pub fn run(bench: &Bench) -> Report {
     let (jobs, runtime) = (size(bench), runtime());
     let mut contestants: [Contestant<'_>; 2] = [
-        Box::new(|| bare_loop(bench, jobs)),
+        Box::new(|| runtime.block_on(bare::jobs(bench, PRODUCERS, jobs))),
         Box::new(|| runtime.block_on(durable_jobs(bench, Work::Succeeds, jobs))),
     ];
     let [bare, host] = &in_turn(ROUNDS, &mut contestants)[..] else {
@@ -37,7 +36,7 @@ pub fn run(bench: &Bench) -> Report {
     report.row(told("peer: the bare SQLite group-commit loop", bare));
     report.note(format!(
         "every job is submitted, claimed, finished and completed, each step durable before the next; \
-         the bare loop writes a row three times, {PRODUCERS} jobs of each step in one transaction. Median of {ROUNDS} rounds; \
+         in the bare loop the producers write one row three times and wait for each commit. Median of {ROUNDS} rounds; \
          ratios are medians of the ratios of neighbouring rounds."
     ));
     report
@@ -103,57 +102,4 @@ async fn durable_jobs(bench: &Bench, work: Work, jobs: usize) -> f64 {
     let rate = rate(total, start);
     house.close().await;
     rate
-}
-
-/// What any store on this disk and this SQLite could do: jobs that go through three durable states,
-/// as many of them in one transaction as there are producers waiting for it.
-fn bare_loop(bench: &Bench, jobs: usize) -> f64 {
-    let folder = bench.folder();
-    let mut db = bare_table(&folder.path().join("bare.db")).expect("a table can be made");
-    let waves = jobs / PRODUCERS;
-    let start = Instant::now();
-    // Each transaction accepts one wave, starts the one before and ends the one before that.
-    for wave in 0..waves + 2 {
-        bare_wave(&mut db, wave, waves).expect("a transaction can be committed");
-    }
-    rate(waves * PRODUCERS, start)
-}
-
-/// The least that a queue needs, with the settings of the host's own store.
-fn bare_table(path: &Path) -> rusqlite::Result<Connection> {
-    let db = Connection::open(path)?;
-    db.pragma_update(None, "journal_mode", "WAL")?;
-    db.pragma_update(None, "synchronous", "FULL")?;
-    db.pragma_update(None, "wal_autocheckpoint", 4_000)?;
-    db.pragma_update(None, "cache_size", -16_384)?;
-    db.execute_batch(
-        "CREATE TABLE jobs (seq INTEGER PRIMARY KEY, id BLOB NOT NULL UNIQUE, owner TEXT NOT NULL, \
-         state TEXT NOT NULL, created INTEGER NOT NULL, modified INTEGER NOT NULL, spec TEXT NOT NULL) STRICT; \
-         CREATE INDEX runnable ON jobs (seq) WHERE state = 'queued';",
-    )?;
-    Ok(db)
-}
-
-fn bare_wave(db: &mut Connection, wave: usize, waves: usize) -> rusqlite::Result<()> {
-    let transaction = db.transaction()?;
-    let rows = |wave: usize| (wave * PRODUCERS..(wave + 1) * PRODUCERS).map(|row| row as i64);
-    if wave < waves {
-        let mut insert =
-            transaction.prepare_cached("INSERT INTO jobs VALUES (?1, ?2, 'uid-0', 'queued', ?1, ?1, ?3)")?;
-        for row in rows(wave) {
-            let id = (row as u128).to_be_bytes();
-            insert.execute(params![row, id, r#"{"name":"nothing"}"#])?;
-        }
-    }
-    for (state, behind) in [("running", 1), ("done", 2)] {
-        let Some(wave) = wave.checked_sub(behind).filter(|wave| *wave < waves) else {
-            continue;
-        };
-        let mut update =
-            transaction.prepare_cached("UPDATE jobs SET state = ?2, modified = ?1 WHERE seq = ?1")?;
-        for row in rows(wave) {
-            update.execute(params![row, state])?;
-        }
-    }
-    transaction.commit()
 }

@@ -36,7 +36,7 @@ pub fn run(bench: &Bench) -> Report {
     report.row(told("peer: the bare SQLite group-commit loop", bare));
     report.note(format!(
         "every job is submitted, claimed, finished and completed, each step durable before the next; \
-         in the bare loop the producers write one row three times and wait for each commit. Median of {ROUNDS} rounds; \
+         the bare loop has the same producers and writes one row three times, in three commits. Median of {ROUNDS} rounds; \
          ratios are medians of the ratios of neighbouring rounds."
     ));
     report

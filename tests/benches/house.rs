@@ -32,6 +32,11 @@ pub enum Work {
     Fails,
 }
 
+/// Jobs at work at the same time, and calls: many more than producers, so that neither waits for a
+/// commit of the other. A host has 8 and 64 when nothing is said, `host.calls` goes up to 1,000.
+const SLOTS: usize = 1_024;
+const CALLS: usize = 1_000;
+
 /// A host that runs jobs of nothing.
 pub struct House {
     /// Its store.
@@ -106,8 +111,8 @@ impl House {
             dead: None,
         });
         let settings = EngineSettings {
-            slots: 1_024,
-            slots_per_host: 1_024,
+            slots: SLOTS,
+            slots_per_host: SLOTS,
             drain: Duration::from_secs(5),
         };
         let runner: Arc<dyn Runner> = Arc::new(Nothing {
@@ -122,7 +127,7 @@ impl House {
     async fn dispatch(&mut self, clock: &Clock) {
         let names = room::names(1);
         let workers = std::thread::available_parallelism().map_or(2, usize::from);
-        let room = room::open(self.dir.path(), &names, workers).await;
+        let room = room::open(self.dir.path(), &names, workers, CALLS).await;
         let subscription = Subscription {
             plugin: names[0].clone(),
             events: vec![EventKind::OnError],
@@ -145,8 +150,8 @@ impl House {
             Arc::new(RwLock::new(Policies::new(BTreeMap::new(), 2))),
             clock.clone(),
             DispatchSettings {
-                calls: 64,
-                calls_per_plugin: 64,
+                calls: CALLS,
+                calls_per_plugin: CALLS,
                 drain: Duration::from_secs(5),
             },
             FailFast {

@@ -15,6 +15,9 @@ use crate::measure::{Contestant, Rounds, Samples, in_turn, rate};
 use crate::report::{Report, Row};
 use crate::room;
 
+/// Slots of the room: what a host has when nothing is said.
+const CALLS: usize = 64;
+
 /// Rounds of every contestant; the best counts, because a shared machine only ever takes away.
 const ROUNDS: usize = 5;
 
@@ -36,7 +39,7 @@ pub fn run(bench: &Bench) -> Report {
     eprintln!("  compiling {most} components, twice");
     let rooms = [1, 2].map(|workers| {
         let dir = folders[workers - 1].path();
-        runtime.block_on(room::open(dir, &names, workers))
+        runtime.block_on(room::open(dir, &names, workers, CALLS))
     });
     let length = bench.pick(Duration::from_secs(1), Duration::from_millis(20));
 
@@ -139,7 +142,7 @@ async fn one(room: &PluginRoom, name: &PluginName, call: &Call) -> Duration {
 pub fn bare_loop(dir: &Path, count: usize) {
     let runtime = Runtime::new().expect("threads can be started");
     let names = room::names(1);
-    let room = runtime.block_on(room::open(dir, &names, 1));
+    let room = runtime.block_on(room::open(dir, &names, 1, CALLS));
     let calls = room.handle().spawn({
         let room = room.clone();
         async move {

@@ -17,9 +17,6 @@ use sexton_tests::guests;
 
 use crate::bench;
 
-/// Calls at once and size of the pool: the host's default.
-const CALLS: usize = 64;
-
 /// The names of `count` plugins.
 pub fn names(count: usize) -> Vec<PluginName> {
     (0..count)
@@ -27,9 +24,9 @@ pub fn names(count: usize) -> Vec<PluginName> {
         .collect()
 }
 
-/// A room below `dir` with `workers` guest threads in which all of `names` serve. Each is a
+/// A room below `dir` with `workers` guest threads and slots for `calls`, in which all of `names` serve. Each is a
 /// component of its own: no two share their code.
-pub async fn open(dir: &Path, names: &[PluginName], workers: usize) -> PluginRoom {
+pub async fn open(dir: &Path, names: &[PluginName], workers: usize, calls: usize) -> PluginRoom {
     let plugin_dir = dir.join("plugins");
     std::fs::create_dir_all(&plugin_dir).expect("a folder can be made");
     let mut plugins = BTreeMap::new();
@@ -49,7 +46,7 @@ pub async fn open(dir: &Path, names: &[PluginName], workers: usize) -> PluginRoo
         compile_timeout: Duration::from_secs(120),
         compile_memory: 4 << 30,
         children: Children::default(),
-        calls: CALLS,
+        calls,
         workers,
         clock: Clock::real(),
         plugins,

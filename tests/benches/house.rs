@@ -14,6 +14,7 @@ use sexton::fail_fast::{Children, Ending, FailFast};
 use sexton::job::{
     ErrorInfo, EventKind, FileStatus, Job, JobKind, JobSpec, JobState, Outcome, Priority, Profile,
 };
+use sexton::plugin::PluginRoom;
 use sexton::store::{NewJob, RetentionRule, Run, SqliteOptions, SqliteStore, Store};
 use tempfile::TempDir;
 use tokio::sync::watch;
@@ -41,6 +42,8 @@ const CALLS: usize = 1_000;
 pub struct House {
     /// Its store.
     pub store: Arc<dyn Store>,
+    /// Its plugin room, where it has one.
+    pub room: Option<Arc<PluginRoom>>,
     failed_at: FailedAt,
     stop: CancellationToken,
     tasks: Vec<JoinHandle<()>>,
@@ -82,6 +85,11 @@ impl Runner for Nothing {
 impl House {
     /// Opens a house on the bench's disk; with failing work a decider serves in it.
     pub async fn open(bench: &Bench, work: Work) -> Self {
+        Self::open_beside(bench, work, None).await
+    }
+
+    /// The same with a neighbour in its plugin room that behaves as `mood` says once it is called.
+    pub async fn open_beside(bench: &Bench, work: Work, mood: Option<&str>) -> Self {
         let dir = bench.folder();
         let clock = Clock::real();
         let options = SqliteOptions {
@@ -92,13 +100,14 @@ impl House {
         let store = SqliteStore::open(options).await.expect("a store can be opened");
         let mut house = Self {
             store: Arc::new(store),
+            room: None,
             failed_at: Arc::new(Mutex::new(Instant::now())),
             stop: CancellationToken::new(),
             tasks: Vec::new(),
             dir,
         };
         if work == Work::Fails {
-            house.dispatch(&clock).await;
+            house.dispatch(&clock, mood).await;
         }
         house.run_engine(work, clock);
         house
@@ -124,10 +133,12 @@ impl House {
         self.tasks.push(tokio::spawn(engine.run(self.stop.clone())));
     }
 
-    async fn dispatch(&mut self, clock: &Clock) {
+    async fn dispatch(&mut self, clock: &Clock, mood: Option<&str>) {
         let names = room::names(1);
         let workers = std::thread::available_parallelism().map_or(2, usize::from);
-        let room = room::open(self.dir.path(), &names, workers, CALLS).await;
+        let room = room::open_beside(self.dir.path(), &names, workers, CALLS, mood).await;
+        let room = Arc::new(room);
+        self.room = Some(Arc::clone(&room));
         let subscription = Subscription {
             plugin: names[0].clone(),
             events: vec![EventKind::OnError],
@@ -146,7 +157,7 @@ impl House {
             .expect("routes can be set");
         let dispatcher = Dispatcher::new(
             Arc::clone(&self.store),
-            Arc::new(room),
+            room,
             Arc::new(RwLock::new(Policies::new(BTreeMap::new(), 2))),
             clock.clone(),
             DispatchSettings {

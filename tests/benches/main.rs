@@ -12,6 +12,7 @@ mod machine;
 mod measure;
 mod p1_calls;
 mod p2_jobs;
+mod p4_beside;
 mod p4_decision;
 mod p7_scale;
 mod p8_idle;
@@ -52,6 +53,11 @@ const BUDGETS: &[Budget] = &[
         id: "p4",
         title: "from an error to a durable decision",
         run: p4_decision::run,
+    },
+    Budget {
+        id: "p4b",
+        title: "the same beside a handler that misbehaves",
+        run: p4_beside::run,
     },
     Budget {
         id: "p7",

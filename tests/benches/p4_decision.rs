@@ -65,7 +65,7 @@ pub fn run(bench: &Bench) -> Report {
 
 /// One job on an idle host: from the moment its runner says that it failed until everybody is told
 /// that the handler's decision is committed.
-async fn decision(house: &House) -> Duration {
+pub async fn decision(house: &House) -> Duration {
     let mut changes = house.store.changes();
     let accepted = house.store.submit(job()).await.expect("a job is accepted");
     until_decided(&mut changes, accepted.job.id).await;

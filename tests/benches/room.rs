@@ -24,9 +24,25 @@ pub fn names(count: usize) -> Vec<PluginName> {
         .collect()
 }
 
+/// Who misbehaves beside them.
+pub fn neighbour() -> PluginName {
+    "neighbour".parse().expect("a legal name")
+}
+
 /// A room below `dir` with `workers` guest threads and slots for `calls`, in which all of `names` serve. Each is a
 /// component of its own: no two share their code.
 pub async fn open(dir: &Path, names: &[PluginName], workers: usize, calls: usize) -> PluginRoom {
+    open_beside(dir, names, workers, calls, None).await
+}
+
+/// The same with a [`neighbour`] that behaves as `mood` says, with a short deadline.
+pub async fn open_beside(
+    dir: &Path,
+    names: &[PluginName],
+    workers: usize,
+    calls: usize,
+    mood: Option<&str>,
+) -> PluginRoom {
     let plugin_dir = dir.join("plugins");
     std::fs::create_dir_all(&plugin_dir).expect("a folder can be made");
     let mut plugins = BTreeMap::new();
@@ -38,6 +54,17 @@ pub async fn open(dir: &Path, names: &[PluginName], workers: usize, calls: usize
             ..PluginConfig::default()
         };
         plugins.insert(name.clone(), config);
+    }
+    if let Some(mood) = mood {
+        let name = neighbour();
+        let file = plugin_dir.join(format!("{name}.wasm"));
+        std::fs::write(file, guests::bytes(guests::MOODY)).expect("a file can be written");
+        let mut config = PluginConfig {
+            config: [("mood".to_owned(), mood.to_owned())].into(),
+            ..PluginConfig::default()
+        };
+        config.limits.deadline = Duration::from_millis(50);
+        plugins.insert(name, config);
     }
     let options = RoomOptions {
         plugin_dir,

@@ -15,18 +15,21 @@ use sexton_tests::poll::eventually;
 
 use crate::host;
 
-/// Compiles as the program does, but never ends with a component that says `tarry`.
-const COMPILER: &str =
-    "#!/bin/sh\nif grep -q tarry \"$2\"; then echo $$ >> \"$0.slow\"; exec sleep 600; fi\nexec ";
+/// Compiles as the program does, but never ends with a component that says `tarry`, and with one that
+/// says `dawdle` not before it is told to.
+const COMPILER: &str = "#!/bin/sh\n\
+    if grep -q tarry \"$2\"; then echo $$ >> \"$0.slow\"; exec sleep 600; fi\n\
+    if grep -q dawdle \"$2\"; then : > \"$0.slow\"; until [ -e \"$0.go\" ]; do sleep 0.02; done; fi\n\
+    exec ";
 
-/// A room whose compiler is [`COMPILER`], in a folder with one component that it tarries over.
-fn room(dir: &Path, children: Children) -> PluginRoom {
+/// A room whose compiler is [`COMPILER`], in a folder with one component that says `word`.
+fn room(dir: &Path, children: Children, word: &str) -> PluginRoom {
     let compiler = dir.join("compiler");
     let program = env!("CARGO_BIN_EXE_sexton-under-test");
     std::fs::write(&compiler, format!("{COMPILER}{program} \"$@\"\n")).unwrap();
     std::fs::set_permissions(&compiler, std::fs::Permissions::from_mode(0o755)).unwrap();
     std::fs::create_dir(dir.join("plugins")).unwrap();
-    std::fs::write(dir.join("plugins/slow.wasm"), guests::marked(MOODY, "tarry")).unwrap();
+    std::fs::write(dir.join("plugins/slow.wasm"), guests::marked(MOODY, word)).unwrap();
     let options = RoomOptions {
         plugin_dir: dir.join("plugins"),
         state_dir: dir.join("state"),
@@ -44,10 +47,37 @@ fn room(dir: &Path, children: Children) -> PluginRoom {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_file_that_changes_while_it_is_compiled_is_loaded_after_all() {
+    let dir = tempfile::tempdir().unwrap();
+    let room = room(dir.path(), Children::default(), "dawdle");
+    let (at, asking) = (dir.path().to_owned(), room.clone());
+    let run = tokio::spawn(room.run(Default::default()));
+    let looking = asking.clone();
+    let rescan = tokio::spawn(async move { looking.rescan().await });
+    tokio::task::spawn_blocking(move || {
+        eventually("the slow compile has begun", || at.join("compiler.slow").exists());
+        let second = guests::marked(MOODY, "another one");
+        std::fs::write(at.join("plugins/slow.wasm"), &second).unwrap();
+        std::fs::write(at.join("plugins/quick.wasm"), guests::bytes(MINIMAL)).unwrap();
+        let quick = "quick".parse().unwrap();
+        eventually("the folder was looked at since", || asking.is_serving(&quick));
+        std::fs::write(at.join("compiler.go"), "").unwrap();
+        let size = second.len() as u64;
+        eventually("the second file serves", || {
+            asking.list().iter().any(|info| info.serving && info.size == size)
+        });
+    })
+    .await
+    .unwrap();
+    rescan.abort();
+    run.abort();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_slow_compile_keeps_nobody_waiting_and_is_one_of_the_hosts_children() {
     let dir = tempfile::tempdir().unwrap();
     let children = Children::default();
-    let room = room(dir.path(), children.clone());
+    let room = room(dir.path(), children.clone(), "tarry");
     let (looking, asking) = (room.clone(), room.clone());
     let run = tokio::spawn(room.clone().run(Default::default()));
     let rescan = tokio::spawn(async move { looking.rescan().await });

@@ -28,6 +28,8 @@ pub(super) struct Entry {
     looks: u32,
     /// The turn that loads it now.
     turn: Option<u64>,
+    /// The folder was looked at during the turn: the file may be another than the one it reads.
+    missed: bool,
     problem: Option<Problem>,
 }
 
@@ -57,13 +59,23 @@ impl Entry {
     /// Begins a turn.
     pub(super) fn begin(&mut self, turn: u64) {
         self.turn = Some(turn);
+        self.missed = false;
         self.settled = false;
         self.looks += 1;
+    }
+
+    /// A look came by during the turn.
+    pub(super) fn miss(&mut self) {
+        self.missed = true;
     }
 
     /// Ends the turn; says whether the file is to be looked at again soon.
     pub(super) fn end_turn(&mut self) -> bool {
         self.turn = None;
+        if std::mem::take(&mut self.missed) {
+            self.settled = false;
+            self.looks = 0;
+        }
         self.wants_look()
     }
 

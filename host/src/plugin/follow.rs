@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 use super::entry::Entry;
-use super::room::{PluginRoom, lock};
+use super::room::{Inner, PluginRoom, lock};
 use super::turn::Turn;
 use super::watch::{Mounts, Watch};
 use crate::job::PluginName;
@@ -55,35 +55,14 @@ impl PluginRoom {
             let mut scanner = lock(&room.scanner);
             let turns = scanner.look(&room, fresh);
             *lock(&room.trouble) = scanner.trouble();
-            turns
+            drop(scanner);
+            // Here, not after the wait: who asked may have gone away by then, and a turn that is planned
+            // and never begun keeps its plugin waiting for ever.
+            turns.into_iter().for_each(|turn| begin(&room, turn));
         });
-        match looked.await {
-            Ok(turns) => turns.into_iter().for_each(|turn| self.begin(turn)),
-            Err(error) => tracing::error!("scanning the plugin folder failed: {error}"),
+        if let Err(error) = looked.await {
+            tracing::error!("scanning the plugin folder failed: {error}");
         }
-    }
-
-    /// Lets a plugin take its turn, on a thread that may block: reading, hashing and mapping do. Whoever
-    /// asked for it may go away; the turn ends all the same.
-    fn begin(&self, turn: Turn) {
-        let room = Arc::clone(&self.0);
-        drop(self.0.handle.spawn(async move {
-            // Never closed.
-            let place = Arc::clone(&room.loads).acquire_owned().await;
-            let (handle, taken) = (room.handle.clone(), Arc::clone(&room));
-            let turn = room.handle.spawn_blocking(move || {
-                let again = handle.block_on(turn.take(&taken));
-                lock(&taken.scanner).prune(&taken);
-                again
-            });
-            let again = turn.await.unwrap_or(false);
-            drop(place);
-            room.turns_ended.send_modify(|ended| *ended += 1);
-            if again {
-                tokio::time::sleep(LOOK_AGAIN).await;
-                room.look_soon.notify_one();
-            }
-        }));
     }
 
     /// Keeps the room in step with its folder until `token` is cancelled.
@@ -133,4 +112,28 @@ impl PluginRoom {
     pub fn trouble(&self) -> Option<String> {
         lock(&self.0.trouble).clone()
     }
+}
+
+/// Lets a plugin take its turn, on a thread that may block: reading, hashing and mapping do. Whoever
+/// asked for it may go away; the turn ends all the same.
+fn begin(room: &Arc<Inner>, turn: Turn) {
+    let spawner = room.handle.clone();
+    let room = Arc::clone(room);
+    drop(spawner.spawn(async move {
+        // Never closed.
+        let place = Arc::clone(&room.loads).acquire_owned().await;
+        let (handle, taken) = (room.handle.clone(), Arc::clone(&room));
+        let turn = room.handle.spawn_blocking(move || {
+            let again = handle.block_on(turn.take(&taken));
+            lock(&taken.scanner).prune(&taken);
+            again
+        });
+        let again = turn.await.unwrap_or(false);
+        drop(place);
+        room.turns_ended.send_modify(|ended| *ended += 1);
+        if again {
+            tokio::time::sleep(LOOK_AGAIN).await;
+            room.look_soon.notify_one();
+        }
+    }));
 }

@@ -166,6 +166,7 @@ impl Scanner {
             let entry = entries.entry(name.clone()).or_default();
             entry.note_file();
             if entry.is_loading() {
+                entry.miss();
                 continue;
             }
             if entry.is_as_seen(stamp) {

@@ -312,9 +312,8 @@ impl Engine {
                 }
                 self.want_claim = true;
                 match intent {
-                    // An intent may have come while the run wound down.
-                    None => self.want_intents = true,
-                    Some(IntentEnd::Done) => {}
+                    // An intent may have come while the run wound down, or after its own had failed.
+                    None | Some(IntentEnd::Done) => self.want_intents = true,
                     Some(IntentEnd::StoreFailed) => self.wake_again(),
                 }
             }

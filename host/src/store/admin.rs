@@ -1,5 +1,7 @@
 //! What operators do with what is dead: replay and purge, piece by piece.
 
+use std::collections::BTreeSet;
+
 use rusqlite::params;
 
 use crate::job::{DeliveryState, PluginName};
@@ -26,6 +28,7 @@ impl Work<'_> {
     /// ids stay, so a handler recognises the repeat.
     pub(super) fn replay(&mut self, filter: &DeliveryFilter, after: i64, most: usize) -> Done<Piece> {
         let seqs = self.over(filter, &BURIED, after, most)?;
+        let mut jobs = BTreeSet::new();
         for seq in &seqs {
             let delivery = load_delivery_at(self.db, *seq)?;
             self.moved(&delivery, DeliveryState::Pending);
@@ -40,8 +43,11 @@ impl Work<'_> {
             if !delivery.record.event.is_coalesced() {
                 self.block_after(delivery.job, &delivery.record.plugin, *seq)?;
             }
-            // The decider may have become another while this was dead.
-            self.follow_routing_of(delivery.job)?;
+            jobs.insert(delivery.job);
+        }
+        // The decider may have become another while they were dead.
+        for job in jobs {
+            self.follow_routing_of(job)?;
         }
         self.changes.push(Change::Deliveries);
         Ok(piece(&seqs, most))

@@ -219,8 +219,8 @@ pub enum JobCommand {
         #[arg(long = "state", value_name = "STATE", value_parser = words(JobState::ALL, JobState::as_str))]
         states: Vec<JobState>,
         /// At most this many
-        #[arg(long, default_value_t = 100)]
-        limit: usize,
+        #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..))]
+        limit: u32,
     },
     /// Show a job and its files
     Show {

@@ -60,7 +60,7 @@ pub(super) async fn run(
 
 async fn list(
     states: Vec<JobState>,
-    limit: usize,
+    limit: u32,
     client: &Client,
     output: &mut Output<'_>,
 ) -> Result<ExitStatus, CliError> {
@@ -68,6 +68,7 @@ async fn list(
         states,
         ..JobQuery::default()
     };
+    let limit = usize::try_from(limit).unwrap_or(usize::MAX);
     let mut left = limit;
     let mut listed = Vec::new();
     while left > 0 {

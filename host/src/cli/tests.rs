@@ -74,6 +74,15 @@ fn commands_are_sorted_by_who_carries_them_out() {
 }
 
 #[test]
+fn a_list_of_nothing_is_not_asked_for() {
+    for list in ["job", "delivery"] {
+        let line = ["sexton", list, "list", "--limit", "0"];
+        let mistake = Args::try_parse_from(line).unwrap_err().to_string();
+        assert!(mistake.contains("0 is not in 1.."), "{mistake}");
+    }
+}
+
+#[test]
 fn a_notify_command_takes_all_that_follows() {
     let line = [
         "submit",

@@ -1,6 +1,6 @@
 //! Every file that is dropped into the plugin folder is refused with a sentence or loaded.
 //!
-//! The file of the round under way lies in `fuzz-loader.wasm` of the target's `tmp` folder, so that it is
+//! The file of the round under way lies in `fuzz-loader-PID.wasm` of the target's `tmp` folder, so that it is
 //! there whatever happens to the process; `SEXTON_FUZZ_FILE=PATH` plays one file again.
 
 use std::collections::BTreeMap;
@@ -57,6 +57,7 @@ fn any_file_is_loaded_or_refused_with_a_sentence() {
             warm = Some(resident());
         }
     }
+    let _ = std::fs::remove_file(&bench.place);
     for ((origin, kind), count) in &verdicts {
         println!("{count:>8} {origin:?}: {kind}");
     }
@@ -146,7 +147,9 @@ impl Bench {
         Self {
             files,
             verdicts,
-            place: Path::new(env!("CARGO_TARGET_TMPDIR")).join("fuzz-loader.wasm"),
+            // Two runs side by side would read each other's.
+            place: Path::new(env!("CARGO_TARGET_TMPDIR"))
+                .join(format!("fuzz-loader-{}.wasm", std::process::id())),
         }
     }
 
@@ -202,7 +205,7 @@ impl Bench {
     }
 
     fn failed(&self, seed: u64, why: &str) -> ! {
-        let kept = self.place.with_file_name(format!("fuzz-loader-{seed}.wasm"));
+        let kept = self.place.with_file_name(format!("fuzz-loader-seed-{seed}.wasm"));
         std::fs::copy(&self.place, &kept).unwrap();
         panic!("SEXTON_FUZZ_SEED={seed}: {why}; the file is {}", kept.display())
     }

@@ -10,12 +10,14 @@ mod delivery;
 mod error;
 mod event;
 mod failure;
+mod file;
 mod id;
 mod law;
 mod model;
 mod policy;
 mod profile;
 mod time;
+mod transfer;
 
 pub use code::Code;
 pub use command::{Command, Due, Refusal, Transition};
@@ -23,16 +25,15 @@ pub use delivery::{DeliveryState, Reply, StateRead, StateWrite};
 pub use error::{ErrorContext, ErrorInfo, FileRef, Leg};
 pub use event::{EventKind, Interface, Role, Route, Router};
 pub use failure::{FailureClass, FailureRecord};
+pub use file::{FilePlan, FileRange, FileSpec, FileStatus, Progress};
 pub use id::{DeliveryId, InvalidName, JobId, OwnerName, PluginName};
 pub use law::apply;
 pub(crate) use model::words;
-pub use model::{
-    Family, FileSpec, FileStatus, Intent, Job, JobKind, JobSpec, JobState, Outcome, Priority, Progress,
-    UnknownWord,
-};
+pub use model::{Family, Intent, Job, JobKind, JobSpec, JobState, Outcome, Priority, UnknownWord};
 pub use policy::{FailurePolicy, Ladder, Next, Policy, Then, Tries, jitter_fraction, next_step};
 pub use profile::{Backoff, Profile};
 pub use time::Timestamp;
+pub use transfer::{HttpSpec, LimitSpec, PlacingSpec, TransferSpec, UploadSpec};
 
 #[cfg(test)]
 mod law_matrix;

@@ -204,13 +204,13 @@ fn new_job(number: usize) -> NewJob {
         kind: JobKind::Download,
         priority: Priority::Normal,
         spec: JobSpec::new("nightly.tar.zst", Profile::Sexton),
-        files: vec![FileSpec {
-            remote: format!(
+        files: vec![FileSpec::new(
+            format!(
                 "https://host-{}.example.com/files/{number}.tar.zst",
                 number % HOSTS
             ),
-            local: format!("/srv/mirror/{number}.tar.zst"),
-        }],
+            format!("/srv/mirror/{number}.tar.zst"),
+        )],
         key: None,
         suspended: false,
     }

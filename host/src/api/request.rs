@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::job::{
-    DeliveryId, DeliveryState, JobId, JobKind, JobState, OwnerName, PluginName, Priority, Profile,
+    DeliveryId, DeliveryState, FilePlan, FileRange, FileSpec, JobId, JobKind, JobState, OwnerName,
+    PluginName, Priority, Profile, TransferSpec,
 };
 
 /// One job to be accepted: `POST /v1/jobs`.
@@ -47,6 +48,9 @@ pub struct SubmitRequest {
     /// The no-progress time-out; absent, the profile's; 0 makes any error fatal.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub no_progress_ms: Option<u64>,
+    /// What only transfers have.
+    #[serde(default, skip_serializing_if = "TransferSpec::is_default")]
+    pub transfer: TransferSpec,
     /// Files, in order.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub files: Vec<FileRequest>,
@@ -58,14 +62,81 @@ pub struct SubmitRequest {
     pub suspended: bool,
 }
 
+impl SubmitRequest {
+    /// A job of which nothing else is said.
+    #[must_use]
+    pub fn new(kind: JobKind, files: Vec<FileRequest>) -> Self {
+        Self {
+            kind,
+            name: None,
+            description: String::new(),
+            context: String::new(),
+            labels: BTreeMap::new(),
+            priority: None,
+            profile: None,
+            hold: None,
+            handler: None,
+            notify_command: Vec::new(),
+            retry_delay_ms: None,
+            no_progress_ms: None,
+            transfer: TransferSpec::DEFAULT,
+            files,
+            key: None,
+            suspended: false,
+        }
+    }
+}
+
 /// One file of a job to be accepted.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct FileRequest {
     /// Where it is fetched from.
     pub remote: String,
-    /// Absolute path it is put at.
+    /// Absolute path it is put at; of an upload, what is sent.
     pub local: String,
+    /// Only these ranges, one behind the other.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub ranges: Vec<FileRange>,
+    /// Other places of the same file, tried in order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub mirrors: Vec<String>,
+    /// What its bytes must come to: `sha256:` and hex digits.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub checksum: Option<String>,
+    /// Its size, where it is known beforehand.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub size: Option<u64>,
+}
+
+impl FileRequest {
+    /// A plain file.
+    #[must_use]
+    pub fn new(remote: impl Into<String>, local: impl Into<String>) -> Self {
+        Self {
+            remote: remote.into(),
+            local: local.into(),
+            ranges: Vec::new(),
+            mirrors: Vec::new(),
+            checksum: None,
+            size: None,
+        }
+    }
+}
+
+impl From<FileRequest> for FileSpec {
+    fn from(file: FileRequest) -> Self {
+        Self {
+            remote: file.remote,
+            local: file.local,
+            plan: FilePlan {
+                ranges: file.ranges,
+                mirrors: file.mirrors,
+                checksum: file.checksum,
+                size: file.size,
+            },
+        }
+    }
 }
 
 /// What a person can tell a job to do: `POST /v1/jobs/{id}/{verb}`.

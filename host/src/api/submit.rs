@@ -152,16 +152,15 @@ pub(super) fn new_job(
     if let Some(limit) = request.no_progress_ms {
         spec.no_progress = Duration::from_millis(limit);
     }
-    let files = request.files.into_iter().map(|file| FileSpec {
-        remote: file.remote,
-        local: file.local,
-    });
+    if !request.transfer.is_default() {
+        spec.transfer = Some(Box::new(request.transfer));
+    }
     Ok(NewJob {
         owner,
         kind: request.kind,
         priority: request.priority.unwrap_or(Priority::Normal),
         spec,
-        files: files.collect(),
+        files: request.files.into_iter().map(FileSpec::from).collect(),
         key: request.key,
         suspended: request.suspended,
     })

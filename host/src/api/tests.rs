@@ -122,10 +122,7 @@ async fn refusals_carry_status_and_code() {
     let (status, code, _) = refusal(rig.client.submit(&long).await);
     assert_eq!((status, code), (400, Code::STRING_TOO_LONG));
     let mut refused = request();
-    refused.files = vec![FileRequest {
-        remote: "gopher://h".to_owned(),
-        local: "/tmp/f".to_owned(),
-    }];
+    refused.files = vec![FileRequest::new("gopher://h", "/tmp/f")];
     let (status, _, message) = refusal(rig.client.submit_many(&[request(), refused]).await);
     assert_eq!(status, 400);
     assert!(message.starts_with("job 1 of the list: "), "{message}");

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 pub use crate::job::{
     Code, DeliveryId, DeliveryState, ErrorContext, EventKind, FailureRecord, Family, Intent, Interface,
     JobId, JobKind, JobState, Leg, Outcome, OwnerName, PluginName, Priority, Profile, Role, Timestamp,
+    TransferSpec,
 };
 use crate::job::{ErrorInfo, FileRef, FileStatus, Job};
 pub use crate::store::{Counts, DeliveryRecord};

@@ -13,7 +13,7 @@ use super::follow::{Until, follow, verdict};
 use super::output::Output;
 use crate::api::client::Client;
 use crate::api::request::{FileRequest, SubmitRequest};
-use crate::api::view::JobKind;
+use crate::api::view::{JobKind, TransferSpec};
 
 pub(super) async fn run(
     command: SubmitCommand,
@@ -51,10 +51,7 @@ fn download(args: DownloadArgs) -> Result<SubmitRequest, CliError> {
         )
     })?;
     let local = destination(&url, args.dest.as_deref())?;
-    let file = FileRequest {
-        remote: url.into(),
-        local,
-    };
+    let file = FileRequest::new(url, local);
     Ok(request(JobKind::Download, vec![file], args.options))
 }
 
@@ -73,6 +70,7 @@ fn request(kind: JobKind, files: Vec<FileRequest>, options: SubmitOptions) -> Su
         notify_command: options.notify_command,
         retry_delay_ms: options.retry_delay.map(millis),
         no_progress_ms: options.no_progress.map(millis),
+        transfer: TransferSpec::default(),
         files,
         key: options.key,
         suspended: options.suspended,

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Backoff, ErrorInfo, JobId, OwnerName, PluginName, Profile, Timestamp};
+use super::{Backoff, ErrorInfo, JobId, OwnerName, PluginName, Profile, Progress, Timestamp, TransferSpec};
 
 /// A word that names none of the values of an enumeration.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -181,53 +181,6 @@ impl JobKind {
     }
 }
 
-/// One file of a transfer as it was asked for.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct FileSpec {
-    /// Where it is fetched from.
-    pub remote: String,
-    /// Absolute path it is put at on completion.
-    pub local: String,
-}
-
-/// One file of a transfer as it stands (B-09).
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct FileStatus {
-    /// Position in the job, from 0, in order of addition (B-12).
-    pub index: u32,
-    /// Where it is fetched from.
-    pub remote: String,
-    /// Absolute path it is put at on completion.
-    pub local: String,
-    /// The temporary file beside the destination, once there is one (B-121).
-    pub temporary: Option<String>,
-    /// Size, where the server told.
-    pub bytes_total: Option<u64>,
-    /// Bytes that are durable.
-    pub bytes_transferred: u64,
-    /// Strong `ETag` or `Last-Modified` that a resumed request must match.
-    pub validator: Option<String>,
-    /// `Last-Modified` of the server, to be set on the finished file (B-124).
-    pub last_modified: Option<String>,
-    /// All bytes are in the temporary file.
-    pub transferred: bool,
-    /// Renamed to its destination.
-    pub completed: bool,
-}
-
-/// Sums over a job's files (B-07).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Progress {
-    /// Sum of the sizes; `None` while any is unknown.
-    pub bytes_total: Option<u64>,
-    /// Durable bytes.
-    pub bytes_transferred: u64,
-    /// How many files the job has.
-    pub files_total: u32,
-    /// How many are wholly fetched or sent.
-    pub files_transferred: u32,
-}
-
 /// What a submitter fixes about a job; kept beside the hot columns.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct JobSpec {
@@ -259,6 +212,10 @@ pub struct JobSpec {
     /// See [`Profile::no_progress`]; zero means that any error is fatal (B-59).
     #[serde(rename = "no_progress_ms", with = "super::time::millis")]
     pub no_progress: Duration,
+    /// What only transfers have; most need none of it, so it is apart. Read it with
+    /// [`JobSpec::transfer`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub transfer: Option<Box<TransferSpec>>,
 }
 
 impl JobSpec {
@@ -276,7 +233,14 @@ impl JobSpec {
             notify_command: Vec::new(),
             retry: profile.retry(),
             no_progress: profile.no_progress(),
+            transfer: None,
         }
+    }
+
+    /// What only transfers have; the defaults where nothing was said.
+    #[must_use]
+    pub fn transfer(&self) -> &TransferSpec {
+        self.transfer.as_deref().unwrap_or(&TransferSpec::DEFAULT)
     }
 }
 

@@ -135,11 +135,18 @@ impl Work<'_> {
                 .execute(params![new.owner.as_str(), key, stored.seq])?;
         }
         let mut insert = self.db.prepare_cached(
-            "INSERT INTO files (job, idx, remote, local, bytes_transferred, transferred, completed) \
-             VALUES (?1, ?2, ?3, ?4, 0, 0, 0)",
+            "INSERT INTO files (job, idx, remote, local, plan, bytes_transferred, transferred, completed) \
+             VALUES (?1, ?2, ?3, ?4, ?5, 0, 0, 0)",
         )?;
         for (index, file) in new.files.iter().enumerate() {
-            insert.execute(params![stored.seq, int(index as u64), file.remote, file.local])?;
+            let plan = (!file.plan.is_plain()).then(|| to_json(&file.plan)).transpose()?;
+            insert.execute(params![
+                stored.seq,
+                int(index as u64),
+                file.remote,
+                file.local,
+                plan
+            ])?;
         }
         Ok(())
     }
@@ -195,7 +202,7 @@ impl Work<'_> {
         self.db
             .prepare_cached(
                 "UPDATE files SET temporary = ?3, bytes_total = ?4, bytes_transferred = ?5, validator = ?6, \
-                 last_modified = ?7, transferred = ?8 WHERE job = ?1 AND idx = ?2",
+                 last_modified = ?7, transferred = ?8, session = ?9 WHERE job = ?1 AND idx = ?2",
             )?
             .execute(params![
                 job,
@@ -206,6 +213,7 @@ impl Work<'_> {
                 file.validator,
                 file.last_modified,
                 file.transferred,
+                file.session,
             ])?;
         Ok(())
     }

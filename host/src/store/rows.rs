@@ -179,7 +179,7 @@ pub(super) fn load_job_at(db: &Connection, seq: i64) -> Done<StoredJob> {
 pub(super) fn load_files(db: &Connection, job: i64, offset: u32, limit: u32) -> Done<Vec<FileStatus>> {
     let mut statement = db.prepare_cached(
         "SELECT idx, remote, local, temporary, bytes_total, bytes_transferred, validator, last_modified, \
-         transferred, completed FROM files WHERE job = ?1 AND idx >= ?2 ORDER BY idx LIMIT ?3",
+         transferred, completed, plan, session FROM files WHERE job = ?1 AND idx >= ?2 ORDER BY idx LIMIT ?3",
     )?;
     let rows = statement.query_map(params![job, offset, limit], file_of)?;
     Ok(rows.collect::<rusqlite::Result<_>>()?)
@@ -197,6 +197,8 @@ fn file_of(row: &Row<'_>) -> rusqlite::Result<FileStatus> {
         last_modified: row.get(7)?,
         transferred: row.get(8)?,
         completed: row.get(9)?,
+        plan: optional_json(row, 10)?.unwrap_or_default(),
+        session: row.get(11)?,
     })
 }
 

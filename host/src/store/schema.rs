@@ -7,7 +7,7 @@ use rusqlite::Connection;
 pub(super) const APPLICATION_ID: i64 = 0x5358_544E;
 
 /// Numbered, forward only. `user_version` says how many have run.
-pub(super) const MIGRATIONS: &[&str] = &[V1];
+pub(super) const MIGRATIONS: &[&str] = &[V1, V2];
 
 /// What may grow without end is only ever reached through an index that holds nothing else: the
 /// partial indexes are as small as the work they find (`store/tests/plans.rs` keeps it true).
@@ -161,6 +161,12 @@ CREATE VIEW delivery_list AS
     SELECT d.seq, lower(hex(d.id)) AS id, lower(hex(j.id)) AS job, d.kind, d.plugin, d.role, d.state, d.attempt,
            d.result, datetime(d.due / 1000, 'unixepoch') AS due, json_extract(d.last_failure, '$.class') AS class
     FROM deliveries d JOIN jobs j ON j.seq = d.job;
+";
+
+/// What transfers need beyond plain downloads.
+const V2: &str = r"
+ALTER TABLE files ADD COLUMN plan TEXT;                 -- JSON; NULL is plain
+ALTER TABLE files ADD COLUMN session TEXT;              -- the runner's own words
 ";
 
 /// Brings a store up to this version.

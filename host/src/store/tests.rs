@@ -9,6 +9,7 @@ mod jobs;
 mod plans;
 mod roles;
 mod scale;
+mod versions;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -134,10 +135,7 @@ fn new_job() -> NewJob {
         kind: JobKind::Download,
         priority: Priority::Normal,
         spec: JobSpec::new("x", Profile::Sexton),
-        files: vec![FileSpec {
-            remote: "http://h:1/x".into(),
-            local: "/tmp/x".into(),
-        }],
+        files: vec![FileSpec::new("http://h:1/x", "/tmp/x")],
         key: None,
         suspended: false,
     }

@@ -169,30 +169,19 @@ impl Scene {
             Kind::Resumed => Behaviour::Sequence(first(404)),
         };
         let name = format!("{kind:?}-{round}");
-        let file = FileRequest {
-            remote: self.web.route(&format!("/{name}"), behaviour),
-            local: self.host.path(&name).to_str().unwrap().to_owned(),
-        };
+        let file = FileRequest::new(
+            self.web.route(&format!("/{name}"), behaviour),
+            self.host.path(&name).to_str().unwrap(),
+        );
         SubmitRequest {
-            kind: JobKind::Download,
             name: Some(name.clone()),
-            description: String::new(),
-            context: String::new(),
-            labels: BTreeMap::new(),
-            priority: None,
-            profile: None,
-            hold: None,
             handler: match kind {
                 Kind::Good | Kind::Busy => None,
                 Kind::Resumed => Some("resumer".parse().unwrap()),
                 Kind::Unheard => Some("grump".parse().unwrap()),
             },
-            notify_command: Vec::new(),
-            retry_delay_ms: None,
-            no_progress_ms: None,
-            files: vec![file],
             key: Some(name),
-            suspended: false,
+            ..SubmitRequest::new(JobKind::Download, vec![file])
         }
     }
 

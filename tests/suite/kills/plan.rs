@@ -116,26 +116,17 @@ impl Item {
 
     /// Has the server ready for it and says what is to be submitted.
     pub(super) fn request(&self, web: &Web, dir: &Path) -> SubmitRequest {
-        let file = FileRequest {
-            remote: web.route(&self.route(), self.behaviour()),
-            local: self.file(dir).to_str().unwrap().to_owned(),
-        };
+        let file = FileRequest::new(
+            web.route(&self.route(), self.behaviour()),
+            self.file(dir).to_str().unwrap(),
+        );
         SubmitRequest {
-            kind: JobKind::Download,
-            name: None,
-            description: String::new(),
             context: self.number.to_string(),
-            labels: [].into(),
-            priority: None,
-            profile: None,
             hold: Some(matches!(self.plan, Plan::HeldForHandler | Plan::HeldForPerson)),
             handler: self.handler().map(|name| name.parse().unwrap()),
-            notify_command: Vec::new(),
             retry_delay_ms: Some(150),
-            no_progress_ms: None,
-            files: vec![file],
             key: Some(format!("key-{}", self.number)),
-            suspended: false,
+            ..SubmitRequest::new(JobKind::Download, vec![file])
         }
     }
 

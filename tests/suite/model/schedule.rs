@@ -81,10 +81,7 @@ impl Engine {
     async fn submit(&self, batch: bool, hold: bool) -> Moved {
         let mut spec = JobSpec::new("x", Profile::Sexton);
         spec.hold = hold;
-        let file = FileSpec {
-            remote: "http://h:1/x".into(),
-            local: "/tmp/x".into(),
-        };
+        let file = FileSpec::new("http://h:1/x", "/tmp/x");
         let new = NewJob {
             owner: "uid-0".parse().expect("a name"),
             kind: if batch { JobKind::Batch } else { JobKind::Download },

@@ -259,10 +259,7 @@ impl Scene {
             kind: JobKind::Download,
             priority: Priority::Normal,
             spec,
-            files: vec![FileSpec {
-                remote: "http://127.0.0.1:9/x".into(),
-                local: "/tmp/x".into(),
-            }],
+            files: vec![FileSpec::new("http://127.0.0.1:9/x", "/tmp/x")],
             key: None,
             suspended: false,
         };

@@ -43,18 +43,7 @@ fn job(new: NewJob) -> (Job, Vec<FileStatus>) {
         .files
         .into_iter()
         .zip(0..)
-        .map(|(file, index)| FileStatus {
-            index,
-            remote: file.remote,
-            local: file.local,
-            temporary: None,
-            bytes_total: None,
-            bytes_transferred: 0,
-            validator: None,
-            last_modified: None,
-            transferred: false,
-            completed: false,
-        })
+        .map(|(file, index)| FileStatus::new(index, file))
         .collect();
     let job = Job {
         id: JobId::fresh(),

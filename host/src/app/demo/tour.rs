@@ -324,26 +324,17 @@ pub(super) async fn deliveries(client: &Client) -> Result<Vec<DeliveryRecord>, C
 
 /// A download as it is submitted: as from the command line, with a shorter delay between retries.
 pub(super) fn request(scenario: Scenario, server: &Server, place: &Place) -> SubmitRequest {
-    let files = scenario.files.iter().map(|path| FileRequest {
-        remote: server.url(path),
-        local: local(scenario, path, place).display().to_string(),
+    let files = scenario.files.iter().map(|path| {
+        FileRequest::new(
+            server.url(path),
+            local(scenario, path, place).display().to_string(),
+        )
     });
     SubmitRequest {
-        kind: JobKind::Download,
         name: Some(scenario.name.to_owned()),
         description: scenario.about.to_owned(),
-        context: String::new(),
-        labels: std::collections::BTreeMap::new(),
-        priority: None,
-        profile: None,
-        hold: None,
-        handler: None,
-        notify_command: Vec::new(),
         retry_delay_ms: Some(1_000),
-        no_progress_ms: None,
-        files: files.collect(),
-        key: None,
-        suspended: false,
+        ..SubmitRequest::new(JobKind::Download, files.collect())
     }
 }
 

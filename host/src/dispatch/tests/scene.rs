@@ -132,10 +132,7 @@ impl Scene {
             kind: JobKind::Download,
             priority: Priority::Normal,
             spec,
-            files: vec![FileSpec {
-                remote: "http://h:1/x".into(),
-                local: "/tmp/x".into(),
-            }],
+            files: vec![FileSpec::new("http://h:1/x", "/tmp/x")],
             key: None,
             suspended: false,
         };

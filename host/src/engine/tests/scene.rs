@@ -369,10 +369,7 @@ pub(super) fn new_job(name: &str) -> NewJob {
         kind: JobKind::Download,
         priority: Priority::Normal,
         spec: JobSpec::new(name, Profile::Sexton),
-        files: vec![FileSpec {
-            remote: format!("http://{name}:1/x"),
-            local: "/tmp/x".into(),
-        }],
+        files: vec![FileSpec::new(format!("http://{name}:1/x"), "/tmp/x")],
         key: None,
         suspended: false,
     }

@@ -10,10 +10,7 @@ fn held() -> Vec<Work> {
 
 fn from(host: &str) -> NewJob {
     NewJob {
-        files: vec![FileSpec {
-            remote: format!("http://{host}/x"),
-            local: "/tmp/x".into(),
-        }],
+        files: vec![FileSpec::new(format!("http://{host}/x"), "/tmp/x")],
         ..new_job("x")
     }
 }

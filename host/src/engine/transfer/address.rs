@@ -145,10 +145,7 @@ mod tests {
     use super::*;
 
     fn spec(remote: &str, local: &str) -> FileSpec {
-        FileSpec {
-            remote: remote.to_owned(),
-            local: local.to_owned(),
-        }
+        FileSpec::new(remote, local)
     }
 
     #[test]

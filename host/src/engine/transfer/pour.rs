@@ -66,7 +66,8 @@ pub(super) struct Expect {
     pub(super) end: Option<u64>,
 }
 
-type Saved = Result<FileStatus, Halt>;
+/// Boxed: most events of the loop are small.
+type Saved = Result<Box<FileStatus>, Halt>;
 
 /// One body on its way into one file.
 pub(super) struct Pour<'a, P> {
@@ -220,7 +221,7 @@ impl<'a, P: Progress> Pour<'a, P> {
                 (state.heard, state.paused) = (state.received, false);
             }
             Event::Written(done) => done.map_err(|why| Fault::local(&why))?,
-            Event::Saved(done) => state.file = done?,
+            Event::Saved(done) => state.file = *done?,
             Event::Chunk(Ok(Some(chunk))) => {
                 let length = u64::try_from(chunk.len()).unwrap_or_default();
                 if self.expect.end.is_some_and(|end| state.received + length > end) {
@@ -262,7 +263,7 @@ impl<'a, P: Progress> Pour<'a, P> {
         Box::pin(async move {
             joined(synced.await).map_err(|why| Fault::local(&why))?;
             progress.checkpoint(file.clone()).await?;
-            Ok(file)
+            Ok(Box::new(file))
         })
     }
 

@@ -81,18 +81,6 @@ async fn a_store_that_was_not_closed_says_so() {
 }
 
 #[tokio::test]
-async fn a_newer_schema_is_refused_and_left_alone() {
-    let mut bench = Bench::new(&[]).await;
-    bench.store.take().unwrap().close().await;
-    let path = bench.dir.path().join("state/sexton.db");
-    let db = rusqlite::Connection::open(&path).unwrap();
-    db.pragma_update(None, "user_version", 99).unwrap();
-    drop(db);
-    let newer = open(bench.dir.path(), &bench.clock).await;
-    assert!(matches!(newer, Err(StoreError::Newer { found: 99, .. })));
-}
-
-#[tokio::test]
 async fn j28_a_stale_run_is_refused() {
     let bench = Bench::new(&[]).await;
     let job = bench.submit().await;
@@ -185,10 +173,7 @@ async fn b62_inactive_jobs_are_cancelled_and_ended_ones_forgotten() {
 #[tokio::test]
 async fn progress_is_summed_by_difference() {
     let bench = Bench::new(&[]).await;
-    let file = |n: u32| FileSpec {
-        remote: format!("http://h/{n}"),
-        local: format!("/tmp/{n}"),
-    };
+    let file = |n: u32| FileSpec::new(format!("http://h/{n}"), format!("/tmp/{n}"));
     let job = bench
         .store()
         .submit(NewJob {
@@ -340,10 +325,7 @@ async fn retention_keeps_up_with_any_number() {
 async fn jobs_of_a_saturated_host_hide_nobody() {
     let bench = Bench::new(&[]).await;
     bench.store().submit_many(vec![new_job(); 1500]).await.unwrap();
-    let file = FileSpec {
-        remote: "http://other/x".into(),
-        local: "/tmp/y".into(),
-    };
+    let file = FileSpec::new("http://other/x", "/tmp/y");
     let other = NewJob {
         files: vec![file],
         ..new_job()

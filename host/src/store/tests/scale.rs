@@ -10,10 +10,7 @@ async fn every_remote_host_has_its_turn_behind_a_saturated_one() {
     let bench = Bench::new(&[]).await;
     bench.store().submit_many(vec![new_job(); 300]).await.unwrap();
     let others = (0..600).map(|n| NewJob {
-        files: vec![FileSpec {
-            remote: format!("http://host-{n}/x"),
-            local: "/tmp/x".into(),
-        }],
+        files: vec![FileSpec::new(format!("http://host-{n}/x"), "/tmp/x")],
         ..new_job()
     });
     bench.store().submit_many(others.collect()).await.unwrap();
@@ -49,10 +46,7 @@ async fn a_free_host_without_a_name_is_found_behind_a_saturated_one() {
 #[tokio::test]
 async fn a_run_has_all_its_files_in_order_however_many() {
     let bench = Bench::new(&[]).await;
-    let files = (0..500).map(|n| FileSpec {
-        remote: format!("http://h:1/{n}"),
-        local: format!("/tmp/{n}"),
-    });
+    let files = (0..500).map(|n| FileSpec::new(format!("http://h:1/{n}"), format!("/tmp/{n}")));
     let large = NewJob {
         files: files.collect(),
         ..new_job()
@@ -92,10 +86,7 @@ async fn deliveries_of_a_saturated_owner_hide_no_other_owner() {
 
 /// A job with three files told of, one delivery after the other.
 async fn three_told(bench: &Bench) -> Vec<u64> {
-    let file = |n: u32| FileSpec {
-        remote: format!("http://h:1/{n}"),
-        local: format!("/tmp/{n}"),
-    };
+    let file = |n: u32| FileSpec::new(format!("http://h:1/{n}"), format!("/tmp/{n}"));
     let job = NewJob {
         files: (0..3).map(file).collect(),
         ..new_job()

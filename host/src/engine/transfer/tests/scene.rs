@@ -13,22 +13,11 @@ use super::super::{Progress, StartOvers, client, disk, fetch::Fetch};
 use crate::clock::Clock;
 use crate::config::TransferConfig;
 use crate::engine::{RunEnd, Stopped};
-use crate::job::{Code, FileStatus, JobId};
+use crate::job::{Code, FileSpec, FileStatus, JobId};
 
 /// A file as it stands before its first run.
 pub(in super::super) fn file(index: u32, remote: &str, local: &Path) -> FileStatus {
-    FileStatus {
-        index,
-        remote: remote.to_owned(),
-        local: local.to_str().unwrap().to_owned(),
-        temporary: None,
-        bytes_total: None,
-        bytes_transferred: 0,
-        validator: None,
-        last_modified: None,
-        transferred: false,
-        completed: false,
-    }
+    FileStatus::new(index, FileSpec::new(remote, local.to_str().unwrap()))
 }
 
 /// Bytes that differ from place to place.

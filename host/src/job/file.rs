@@ -1,0 +1,130 @@
+//! The files of a transfer: as they were asked for, and as they stand.
+
+use serde::{Deserialize, Serialize};
+
+/// One file of a transfer as it was asked for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FileSpec {
+    /// Where it is fetched from.
+    pub remote: String,
+    /// Absolute path it is put at on completion; of an upload, what is sent.
+    pub local: String,
+    /// How it is fetched or sent, where that is not plain.
+    #[serde(default, skip_serializing_if = "FilePlan::is_plain")]
+    pub plan: FilePlan,
+}
+
+impl FileSpec {
+    /// A plain file.
+    #[must_use]
+    pub fn new(remote: impl Into<String>, local: impl Into<String>) -> Self {
+        Self {
+            remote: remote.into(),
+            local: local.into(),
+            plan: FilePlan::default(),
+        }
+    }
+}
+
+/// What is asked of one file beyond its two names.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct FilePlan {
+    /// Only these ranges, written one behind the other in this order (B-125).
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub ranges: Vec<FileRange>,
+    /// Other places of the same file, tried in order when the first fails.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub mirrors: Vec<String>,
+    /// What its bytes must come to, as `sha256:` and hex digits.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub checksum: Option<String>,
+    /// Its size, where the submitter knows it beforehand (D-12).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub size: Option<u64>,
+}
+
+impl FilePlan {
+    /// Nothing is asked.
+    #[must_use]
+    pub fn is_plain(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// A piece of a remote file (B-125).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FileRange {
+    /// Its first byte, from 0.
+    pub offset: u64,
+    /// Its length; `None` is up to the end of the file.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub length: Option<u64>,
+}
+
+/// One file of a transfer as it stands (B-09).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FileStatus {
+    /// Position in the job, from 0, in order of addition (B-12).
+    pub index: u32,
+    /// Where it is fetched from.
+    pub remote: String,
+    /// Absolute path it is put at on completion.
+    pub local: String,
+    /// The temporary file beside the destination, once there is one (B-121).
+    pub temporary: Option<String>,
+    /// Size, where the server told.
+    pub bytes_total: Option<u64>,
+    /// Bytes that are durable.
+    pub bytes_transferred: u64,
+    /// Strong `ETag` or `Last-Modified` that a resumed request must match.
+    pub validator: Option<String>,
+    /// `Last-Modified` of the server, to be set on the finished file (B-124).
+    pub last_modified: Option<String>,
+    /// All bytes are in the temporary file.
+    pub transferred: bool,
+    /// Renamed to its destination.
+    pub completed: bool,
+    /// How it is fetched or sent, where that is not plain.
+    #[serde(default, skip_serializing_if = "FilePlan::is_plain")]
+    pub plan: FilePlan,
+    /// What its runner needs to go on with it in a later run, in the runner's own words (an upload
+    /// session, the segments that are here): at most 64 KiB.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub session: Option<String>,
+}
+
+impl FileStatus {
+    /// A file of which nothing is here yet.
+    #[must_use]
+    pub fn new(index: u32, spec: FileSpec) -> Self {
+        Self {
+            index,
+            remote: spec.remote,
+            local: spec.local,
+            temporary: None,
+            bytes_total: None,
+            bytes_transferred: 0,
+            validator: None,
+            last_modified: None,
+            transferred: false,
+            completed: false,
+            plan: spec.plan,
+            session: None,
+        }
+    }
+}
+
+/// Sums over a job's files (B-07).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Progress {
+    /// Sum of the sizes; `None` while any is unknown.
+    pub bytes_total: Option<u64>,
+    /// Durable bytes.
+    pub bytes_transferred: u64,
+    /// How many files the job has.
+    pub files_total: u32,
+    /// How many are wholly fetched or sent.
+    pub files_transferred: u32,
+}

@@ -1,0 +1,54 @@
+//! What a submitter says about a transfer beyond its files: one part for each concern, every one of
+//! them with defaults that need nothing said.
+
+mod http;
+mod limits;
+mod placing;
+mod upload;
+
+use serde::{Deserialize, Serialize};
+
+pub use http::HttpSpec;
+pub use limits::LimitSpec;
+pub use placing::PlacingSpec;
+pub use upload::UploadSpec;
+
+/// What only transfers have. Every part can be changed later (B-156).
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct TransferSpec {
+    /// How servers are spoken to.
+    #[serde(skip_serializing_if = "HttpSpec::is_default")]
+    pub http: HttpSpec,
+    /// How much, how fast and how long.
+    #[serde(skip_serializing_if = "LimitSpec::is_default")]
+    pub limits: LimitSpec,
+    /// How files are checked and put in place.
+    #[serde(skip_serializing_if = "PlacingSpec::is_default")]
+    pub placing: PlacingSpec,
+    /// How files are sent.
+    #[serde(skip_serializing_if = "UploadSpec::is_default")]
+    pub upload: UploadSpec,
+}
+
+impl TransferSpec {
+    /// Nothing said.
+    pub const DEFAULT: Self = Self {
+        http: HttpSpec::DEFAULT,
+        limits: LimitSpec::DEFAULT,
+        placing: PlacingSpec::DEFAULT,
+        upload: UploadSpec::DEFAULT,
+    };
+
+    /// Nothing was said.
+    #[must_use]
+    pub fn is_default(&self) -> bool {
+        *self == Self::DEFAULT
+    }
+}
+
+impl Default for TransferSpec {
+    fn default() -> Self {
+        Self::DEFAULT
+    }
+}

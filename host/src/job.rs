@@ -16,6 +16,7 @@ mod law;
 mod model;
 mod policy;
 mod profile;
+mod refused;
 mod time;
 mod transfer;
 
@@ -32,6 +33,7 @@ pub(crate) use model::words;
 pub use model::{Family, Intent, Job, JobKind, JobSpec, JobState, Outcome, Priority, UnknownWord};
 pub use policy::{FailurePolicy, Ladder, Next, Policy, Then, Tries, jitter_fraction, next_step};
 pub use profile::{Backoff, Profile};
+pub use refused::RefusedKey;
 pub use time::Timestamp;
 pub use transfer::{HttpSpec, LimitSpec, PlacingSpec, TransferSpec, UploadSpec};
 

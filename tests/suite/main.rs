@@ -21,6 +21,7 @@ mod loading;
 mod model;
 mod plugins;
 mod policies;
+mod refused;
 mod reload_config;
 mod rooms;
 mod shipped;

@@ -8,7 +8,7 @@ use axum::http::StatusCode;
 use serde::de::DeserializeOwned;
 
 use super::failure::ApiError;
-use crate::job::Code;
+use crate::job::{Code, RefusedKey};
 
 /// The largest request body.
 ///
@@ -46,8 +46,7 @@ impl<S: Send + Sync> FromRequest<S> for Body {
 impl Body {
     /// The body as JSON.
     pub(super) fn json<T: DeserializeOwned>(&self) -> Result<T, ApiError> {
-        serde_json::from_slice(&self.0)
-            .map_err(|error| ApiError::usage(format!("the request's body: {error}")))
+        serde_json::from_slice(&self.0).map_err(|error| unreadable(&error))
     }
 
     /// The same; an empty body is the default.
@@ -61,5 +60,22 @@ impl Body {
     /// Whether it is a JSON list.
     pub(super) fn is_list(&self) -> bool {
         self.0.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'[')
+    }
+}
+
+/// What is wrong with a body. A key that the ancestors have is refused with its reason.
+fn unreadable(error: &serde_json::Error) -> ApiError {
+    let message = error.to_string();
+    let unknown = message
+        .strip_prefix("unknown field `")
+        .and_then(|rest| rest.split('`').next());
+    match unknown.and_then(RefusedKey::named) {
+        Some(key) => ApiError::new(
+            StatusCode::BAD_REQUEST,
+            RefusedKey::CODE,
+            format!("`{}`: {} ({})", key.name, key.why, key.row),
+        )
+        .hint(key.instead),
+        None => ApiError::usage(format!("the request's body: {message}")),
     }
 }

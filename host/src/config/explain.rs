@@ -2,7 +2,7 @@
 
 use super::error::{Fault, nearest};
 use super::raw::SECTIONS;
-use crate::job::FailureClass;
+use crate::job::{FailureClass, RefusedKey};
 
 /// Keys that are often written one table too high, and how they are meant.
 const MISPLACED: [(&str, &str); 15] = [
@@ -152,6 +152,9 @@ fn unknown_key(name: &str, path: &[String], known: &[&str]) -> Fault {
     let parent = path
         .split_last()
         .map_or(String::new(), |(_, parents)| parents.join("."));
+    if let Some(key) = RefusedKey::named(name) {
+        return Fault::new(format!("`{name}`: {} ({})", key.why, key.row)).hint(key.instead);
+    }
     let fault = Fault::new(format!("unknown key `{name}` in `{parent}`"));
     if let Ok(class) = name.parse::<FailureClass>()
         && !class.is_charged()

@@ -35,7 +35,10 @@ pub use policy::{FailurePolicy, Ladder, Next, Policy, Then, Tries, jitter_fracti
 pub use profile::{Backoff, Profile};
 pub use refused::RefusedKey;
 pub use time::Timestamp;
-pub use transfer::{HttpSpec, LimitSpec, PlacingSpec, TransferSpec, UploadSpec};
+pub use transfer::{
+    AuthScheme, AuthTarget, Credential, Header, HttpSpec, LimitSpec, PlacingSpec, Redirects, SecretRef,
+    SecretSource, StatusClass, TransferSpec, UploadSpec,
+};
 
 #[cfg(test)]
 mod law_matrix;

@@ -14,7 +14,7 @@ use super::failure::ApiError;
 use super::request::SubmitRequest;
 use super::server::Peer;
 use super::view::{JobView, SubmittedView};
-use crate::job::{Code, FileSpec, JobSpec, OwnerName, Priority, Profile};
+use crate::job::{Code, FileSpec, JobSpec, OwnerName, Profile};
 use crate::store::{NewJob, Submitted};
 
 /// B-05.
@@ -152,15 +152,23 @@ pub(super) fn new_job(
     if let Some(limit) = request.no_progress_ms {
         spec.no_progress = Duration::from_millis(limit);
     }
+    let files: Vec<FileSpec> = request.files.into_iter().map(FileSpec::from).collect();
+    let refused = |(code, why)| ApiError::new(StatusCode::BAD_REQUEST, code, why);
+    request.transfer.check(&files).map_err(refused)?;
+    let priority = request
+        .transfer
+        .http
+        .priority(request.priority)
+        .map_err(refused)?;
     if !request.transfer.is_default() {
         spec.transfer = Some(Box::new(request.transfer));
     }
     Ok(NewJob {
         owner,
         kind: request.kind,
-        priority: request.priority.unwrap_or(Priority::Normal),
+        priority,
         spec,
-        files: request.files.into_iter().map(FileSpec::from).collect(),
+        files,
         key: request.key,
         suspended: request.suspended,
     })

@@ -75,6 +75,9 @@ pub struct JobView {
     /// Program and arguments run when the handler fails.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notify_command: Vec<String>,
+    /// What only transfers have, without values that open a door.
+    #[serde(default, skip_serializing_if = "TransferSpec::is_default")]
+    pub transfer: TransferSpec,
     /// The error object, while it lives.
     pub error: Option<ErrorView>,
     /// Its first files; only where one job is shown.
@@ -112,6 +115,7 @@ impl From<&Job> for JobView {
             labels: spec.labels.clone(),
             context: spec.context.clone(),
             notify_command: spec.notify_command.clone(),
+            transfer: spec.transfer().shown(),
             error: job.error.as_ref().map(ErrorView::from),
             files: None,
         }

@@ -4,7 +4,7 @@
 //! ```text
 //! fetch ─ asks ─► answer (what does it mean?) ─► pour ─► disk
 //!   │                │                             │
-//!   └─ client        └────── classify ◄── fault ◄──┘      place: complete and cancel
+//!   └─ speak ─ client└────── classify ◄── fault ◄──┘      place: complete and cancel
 //! ```
 //! Deliberately absent: `HEAD` requests (B-140: servers that refuse them exist, BP-03) and any guess
 //! that two versions of a file are the same: what cannot be proven starts over (B-94).
@@ -14,11 +14,16 @@ mod anew;
 mod answer;
 mod classify;
 mod client;
+mod digest;
 mod disk;
 mod fault;
 mod fetch;
 mod place;
 mod pour;
+mod proof;
+mod redirect;
+mod secret;
+mod speak;
 #[cfg(test)]
 mod tests;
 
@@ -34,6 +39,7 @@ use crate::job::{Code, ErrorContext, ErrorInfo, FileStatus, Job, JobKind, Outcom
 use crate::store::Run;
 
 use anew::StartOvers;
+use speak::Speaker;
 
 pub use address::{check_file, display_url, remote_host};
 pub use client::TransferError;
@@ -87,8 +93,14 @@ impl Runner for TransferRunner {
                 error: self.not_implemented(&job),
             };
         }
+        let speaker = Speaker::new(self.client.clone(), &job.spec.transfer().http, &files).await;
+        let speaker = match (speaker, files.first()) {
+            (Ok(speaker), _) => speaker,
+            (Err(fault), Some(file)) => return fault.into_end(file, job.attempt, control.clock.now()),
+            (Err(_), None) => return RunEnd::Finished,
+        };
         let fetch = fetch::Fetch {
-            client: &self.client,
+            speaker: &speaker,
             progress: &control,
             clock: &control.clock,
             stop: &control.stop,

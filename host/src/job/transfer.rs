@@ -8,7 +8,11 @@ mod upload;
 
 use serde::{Deserialize, Serialize};
 
-pub use http::HttpSpec;
+use super::{Code, FileSpec};
+
+pub use http::{
+    AuthScheme, AuthTarget, Credential, Header, HttpSpec, Redirects, SecretRef, SecretSource, StatusClass,
+};
 pub use limits::LimitSpec;
 pub use placing::PlacingSpec;
 pub use upload::UploadSpec;
@@ -44,6 +48,24 @@ impl TransferSpec {
     #[must_use]
     pub fn is_default(&self) -> bool {
         *self == Self::DEFAULT
+    }
+
+    /// As it may be listed.
+    #[must_use]
+    pub fn shown(&self) -> Self {
+        Self {
+            http: self.http.shown(),
+            ..self.clone()
+        }
+    }
+
+    /// Whether a job with these files can be done.
+    ///
+    /// # Errors
+    /// The code, and a sentence that says what is wrong.
+    pub fn check(&self, files: &[FileSpec]) -> Result<(), (Code, String)> {
+        self.http.check()?;
+        self.http.check_files(files)
     }
 }
 

@@ -202,7 +202,7 @@ impl Work<'_> {
         self.db
             .prepare_cached(
                 "UPDATE files SET temporary = ?3, bytes_total = ?4, bytes_transferred = ?5, validator = ?6, \
-                 last_modified = ?7, transferred = ?8, session = ?9 WHERE job = ?1 AND idx = ?2",
+                 last_modified = ?7, transferred = ?8, session = ?9, remote = ?10 WHERE job = ?1 AND idx = ?2",
             )?
             .execute(params![
                 job,
@@ -214,6 +214,7 @@ impl Work<'_> {
                 file.last_modified,
                 file.transferred,
                 file.session,
+                file.remote,
             ])?;
         Ok(())
     }

@@ -202,13 +202,10 @@ fn refusal(status: u16, headers: &HeaderMap, now: Timestamp) -> Fault {
         .and_then(|status| status.canonical_reason())
         .map(|reason| format!(" {reason}"))
         .unwrap_or_default();
-    let retry_after = match class {
-        classify::Class::Transient => {
-            let sent = text(headers, &DATE).and_then(date_of);
-            text(headers, &RETRY_AFTER).and_then(|value| classify::retry_after(value, sent, now))
-        }
-        classify::Class::Fatal => None,
-    };
+    // Of no use where it stays fatal; a job may see its status otherwise.
+    let sent = text(headers, &DATE).and_then(date_of);
+    let wish = text(headers, &RETRY_AFTER);
+    let retry_after = wish.and_then(|value| classify::retry_after(value, sent, now));
     Fault {
         code: Code::http(status),
         class,

@@ -153,21 +153,22 @@ fn an_encoding_that_was_not_asked_for_is_an_invalid_response() {
 #[test]
 fn b82_to_b85_refusals_carry_status_class_and_wish() {
     let table = [
-        (403, Class::Fatal, None),
-        (404, Class::Fatal, None),
-        (429, Class::Transient, Some(7)),
-        (503, Class::Transient, Some(7)),
-        (500, Class::Transient, Some(7)),
-        (501, Class::Fatal, None),
-        (304, Class::Fatal, None),
-        (308, Class::Transient, Some(7)),
-        (204, Class::Transient, Some(7)),
+        (403, Class::Fatal),
+        (404, Class::Fatal),
+        (429, Class::Transient),
+        (503, Class::Transient),
+        (500, Class::Transient),
+        (501, Class::Fatal),
+        (304, Class::Fatal),
+        (308, Class::Transient),
+        (204, Class::Transient),
     ];
-    for (status, class, wish) in table {
+    for (status, class) in table {
         let fault = judged(&Asked::default(), status, &[("retry-after", "7")]).unwrap_err();
         assert_eq!(fault.code, Code::http(status));
         assert_eq!(fault.class, class, "{status}");
-        assert_eq!(fault.retry_after, wish.map(Duration::from_secs), "{status}");
+        // Kept for a job to which the status is transient.
+        assert_eq!(fault.retry_after, Some(Duration::from_secs(7)), "{status}");
         assert_eq!(fault.context, ErrorContext::RemoteFile);
         assert!(fault.what.contains(&status.to_string()));
     }

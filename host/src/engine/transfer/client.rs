@@ -6,14 +6,10 @@ use std::time::Duration;
 
 use reqwest::Certificate;
 use reqwest::header::{ACCEPT_ENCODING, HeaderMap, HeaderValue};
-use reqwest::redirect::{Attempt, Policy};
+use reqwest::redirect::Policy;
 
-use super::address;
 use crate::config::TransferConfig;
 
-/// Redirects that are followed (B-145). Ten is what browsers and curl's users settled near; more is
-/// a loop.
-const REDIRECTS_MAX: usize = 10;
 /// Idle connections kept per host: as many as may be busy at the same time by default.
 const IDLE_PER_HOST_MAX: usize = 6;
 /// How long they are kept; long enough for the next file of a job, short enough to leave an idle
@@ -23,18 +19,6 @@ const IDLE_FOR: Duration = Duration::from_secs(15);
 /// Blocks below this size are reused; twice as much may stay with the process (P5 allows 32 MiB
 /// resident in all).
 const KEPT_BYTES: usize = 4 << 20;
-
-/// A redirect that is not followed.
-#[derive(Debug, Clone, thiserror::Error)]
-#[error("the server answered {status} and {why}")]
-pub(super) struct RedirectRefused {
-    /// The status of the redirect.
-    pub(super) status: u16,
-    why: String,
-}
-
-/// Most characters of a redirect's target that are repeated: a server may send a header full.
-const TARGET_CHARS_MAX: usize = 200;
 
 /// Why there is no download runner.
 #[derive(Debug, thiserror::Error)]
@@ -113,38 +97,9 @@ pub(super) fn builder(config: &TransferConfig) -> reqwest::ClientBuilder {
         .default_headers(headers)
         .connect_timeout(config.connect_timeout)
         .read_timeout(config.idle_timeout)
-        .redirect(Policy::custom(|attempt| match refused(&attempt) {
-            None => attempt.follow(),
-            Some(why) => {
-                let status = attempt.status().as_u16();
-                attempt.error(RedirectRefused { status, why })
-            }
-        }))
+        // Followed by `Speaker::send`, which knows what is for whom.
+        .redirect(Policy::none())
         .referer(false)
         .pool_max_idle_per_host(IDLE_PER_HOST_MAX)
         .pool_idle_timeout(IDLE_FOR)
-}
-
-/// Why a redirect is not followed; `None` follows it.
-fn refused(attempt: &Attempt<'_>) -> Option<String> {
-    let to = attempt.url();
-    let from_https = attempt
-        .previous()
-        .last()
-        .is_some_and(|url| url.scheme() == "https");
-    if attempt.previous().len() > REDIRECTS_MAX {
-        Some(format!("redirected more than {REDIRECTS_MAX} times"))
-    } else if !matches!(to.scheme(), "http" | "https") {
-        let scheme = capped(to.scheme());
-        Some(format!("redirected to `{scheme}`, which is not spoken"))
-    } else if from_https && to.scheme() == "http" {
-        let shown = capped(&address::display_url(to.as_str()));
-        Some(format!("redirected from https to {shown}, which is not secure"))
-    } else {
-        None
-    }
-}
-
-fn capped(text: &str) -> String {
-    text.chars().take(TARGET_CHARS_MAX).collect()
 }

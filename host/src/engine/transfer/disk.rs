@@ -119,6 +119,17 @@ pub(super) async fn blocking<T: Send + 'static>(
     joined(spawn_blocking(work).await).map_err(|why| Fault::local(&why))
 }
 
+/// Runs other blocking work off the async threads.
+///
+/// # Errors
+/// Its own.
+pub(super) async fn off_thread<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, Fault> + Send + 'static,
+) -> Result<T, Fault> {
+    let done = spawn_blocking(work).await;
+    done.unwrap_or_else(|why| Err(Fault::local(&io::Error::other(why))))
+}
+
 /// A blocking task that panicked or was shut down is an I/O error of its file.
 pub(super) fn joined<T>(done: Result<io::Result<T>, JoinError>) -> io::Result<T> {
     done.unwrap_or_else(|why| Err(io::Error::other(why)))

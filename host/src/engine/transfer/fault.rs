@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use super::address;
 use super::classify::{self, Class, Wire};
-use super::client::RedirectRefused;
 use crate::engine::{RunEnd, Stopped};
 use crate::job::{Code, ErrorContext, ErrorInfo, FileRef, FileStatus, Leg, Timestamp};
 
@@ -95,15 +94,6 @@ impl Fault {
 
     /// A request or a body that failed on its way.
     pub(super) fn wire(error: &reqwest::Error) -> Self {
-        if let Some(refused) = redirect_refused(error) {
-            return Self {
-                code: Code::http(refused.status),
-                class: Class::Fatal,
-                context: ErrorContext::RemoteFile,
-                what: refused.to_string(),
-                retry_after: None,
-            };
-        }
         let wire = wire_of(error);
         let (code, class) = classify::wire(wire);
         Self {
@@ -193,10 +183,6 @@ fn cause_of(error: Cause<'_>) -> Option<Cause<'_>> {
         Some(wrapped) => Some(wrapped),
         None => error.source(),
     }
-}
-
-fn redirect_refused(error: &reqwest::Error) -> Option<&RedirectRefused> {
-    error.source()?.downcast_ref()
 }
 
 /// Finds what happened in the chain of causes.

@@ -13,6 +13,7 @@ use super::answer::{self, Answer, Asked, Version};
 use super::classify::Class;
 use super::fault::{Fault, Halt};
 use super::pour::{End, Expect, Pour};
+use super::speak::Speaker;
 use super::{Progress, address, disk};
 use crate::clock::Clock;
 use crate::engine::RunEnd;
@@ -27,7 +28,7 @@ const REQUESTS_MAX: u32 = 64;
 
 /// Everything a run of a download needs.
 pub(super) struct Fetch<'a, P> {
-    pub(super) client: &'a reqwest::Client,
+    pub(super) speaker: &'a Speaker,
     pub(super) progress: &'a P,
     pub(super) clock: &'a Clock,
     pub(super) stop: &'a CancellationToken,
@@ -56,7 +57,10 @@ impl<P: Progress> Fetch<'_, P> {
             match self.file(status, &mut connected).await {
                 Ok(()) => {}
                 Err(Halt::Stopped) => return RunEnd::Stopped,
-                Err(Halt::Fault(fault)) => return fault.into_end(&shown, self.attempt, self.clock.now()),
+                Err(Halt::Fault(fault)) => {
+                    let fault = self.speaker.weigh(fault);
+                    return fault.into_end(&shown, self.attempt, self.clock.now());
+                }
             }
         }
         match self.connect(&mut connected).await {
@@ -84,6 +88,9 @@ impl<P: Progress> Fetch<'_, P> {
             }
             let asked = work.asked();
             let response = self.ask(&work.status.remote, &asked).await?;
+            if let Some(remote) = self.speaker.reported(&work.status.remote, response.url()) {
+                work.status.remote = remote;
+            }
             let headers = response.headers();
             let version = answer::version(headers);
             let expect = match answer::judge(&asked, response.status().as_u16(), headers, self.clock.now())? {
@@ -135,7 +142,8 @@ impl<P: Progress> Fetch<'_, P> {
             restarts: 0,
         };
         let durable = work.status.bytes_transferred;
-        let usable = work.status.validator.is_some() || work.status.bytes_total == Some(durable);
+        let anew = self.speaker.begins_anew();
+        let usable = !anew && (work.status.validator.is_some() || work.status.bytes_total == Some(durable));
         if durable > 0 && usable {
             let path = work.path.clone();
             work.temp = disk::blocking(move || disk::resume(&path, durable))
@@ -143,7 +151,7 @@ impl<P: Progress> Fetch<'_, P> {
                 .map(Arc::new);
         }
         if work.temp.is_none() {
-            if durable > 0 && !usable {
+            if durable > 0 && !usable && !anew {
                 let why = Why::NoRange("the server names no version of the file that could be gone on with");
                 self.start_overs.count(self.job, work.status.index, why)?;
             }
@@ -153,27 +161,40 @@ impl<P: Progress> Fetch<'_, P> {
     }
 
     async fn ask(&self, remote: &str, asked: &Asked) -> Result<reqwest::Response, Halt> {
-        let mut request = self.client.get(remote);
-        if let (from @ 1.., Some(validator)) = (asked.from, &asked.validator) {
-            request = request
-                .header(RANGE, format!("bytes={from}-"))
-                .header(IF_RANGE, validator);
-        }
+        let make = |client: &reqwest::Client| {
+            let request = client.request(self.speaker.method(), remote);
+            match (asked.from, &asked.validator) {
+                (from @ 1.., Some(validator)) => request
+                    .header(RANGE, format!("bytes={from}-"))
+                    .header(IF_RANGE, validator),
+                _ => request,
+            }
+        };
         tokio::select! {
             biased;
             () = self.stop.cancelled() => Err(Halt::Stopped),
-            answer = request.send() => answer.map_err(|why| Fault::wire(&why).into()),
+            answer = self.speaker.send(make) => answer.map_err(Halt::from),
         }
     }
 
     /// Prepares for a file from its first byte: records its version before a byte of it is written.
     async fn begin(&self, work: &mut Work, version: Version, total: Option<u64>) -> Result<(), Halt> {
+        let large = total.is_none_or(|total| total > SMALL_BYTES);
+        if large && (total.is_none() || version.validator.is_none()) && !self.speaker.begins_anew() {
+            // BP-03: whatever a server leaves out, its files are fetched.
+            tracing::info!(
+                job = %self.job,
+                url = address::display_url(&work.status.remote),
+                "fetched as a stream: the server names {}, so an interruption begins the file anew",
+                if total.is_none() { "no size" } else { "no version of the file" }
+            );
+        }
         work.status.temporary = Some(work.path.to_string_lossy().into_owned());
         work.status.bytes_total = total;
         work.status.bytes_transferred = 0;
         work.status.validator = version.validator;
         work.status.last_modified = version.last_modified;
-        if work.recorded || total.is_none_or(|total| total > SMALL_BYTES) {
+        if work.recorded || large {
             self.progress.checkpoint(work.status.clone()).await?;
             work.recorded = false;
         }

@@ -9,11 +9,11 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-use super::super::{Progress, StartOvers, client, disk, fetch::Fetch};
+use super::super::{Progress, Speaker, StartOvers, client, disk, fetch::Fetch};
 use crate::clock::Clock;
 use crate::config::TransferConfig;
 use crate::engine::{RunEnd, Stopped};
-use crate::job::{Code, FileSpec, FileStatus, JobId};
+use crate::job::{Code, FileSpec, FileStatus, HttpSpec, JobId};
 
 /// A file as it stands before its first run.
 pub(in super::super) fn file(index: u32, remote: &str, local: &Path) -> FileStatus {
@@ -138,6 +138,7 @@ pub(super) struct Scene {
     pub(super) stop: CancellationToken,
     pub(super) idle: Duration,
     pub(super) start_overs: StartOvers,
+    pub(super) http: HttpSpec,
     asked: Arc<Mutex<Vec<String>>>,
     script: Arc<Mutex<Vec<Reply>>>,
 }
@@ -159,6 +160,7 @@ impl Scene {
             stop: CancellationToken::new(),
             idle: Duration::from_secs(20),
             start_overs: StartOvers::default(),
+            http: HttpSpec::default(),
             asked,
             script,
         }
@@ -195,8 +197,10 @@ impl Scene {
 
     pub(super) async fn run_with(&self, client: &reqwest::Client) -> RunEnd {
         let clock = Clock::real();
+        let files = vec![self.file.clone()];
+        let speaker = Speaker::new(client.clone(), &self.http, &files).await.unwrap();
         let fetch = Fetch {
-            client,
+            speaker: &speaker,
             progress: &self.recorder,
             clock: &clock,
             stop: &self.stop,
@@ -205,7 +209,7 @@ impl Scene {
             idle: self.idle,
             start_overs: &self.start_overs,
         };
-        fetch.run(vec![self.file.clone()]).await
+        fetch.run(files).await
     }
 
     /// What the next run starts from: what this one recorded last.

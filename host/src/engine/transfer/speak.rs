@@ -1,0 +1,253 @@
+//! How one run of a job speaks to servers: every request of a transfer goes through [`Speaker::send`],
+//! whatever it fetches or sends.
+//!
+//! ```text
+//! make ─► headers ─► credentials ─► send ─► challenge? ─► answered, sent again
+//!   ▲                                        redirect?  ─► there, without what is not meant for there
+//!   └────────────────────────────────────────────┘      ─► the answer
+//! ```
+//! A request is made anew for each try, so that a body can be read from its file again.
+
+use std::collections::{BTreeMap, HashSet};
+use std::fmt;
+
+use http::header::{AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, COOKIE, HOST, WWW_AUTHENTICATE};
+use http::{HeaderName, HeaderValue, Method};
+use reqwest::{Client, Request, RequestBuilder, Response};
+use url::{Origin, Position, Url};
+
+use super::classify::Class;
+use super::fault::Fault;
+use super::proof::{Proof, Tries};
+use super::redirect::{Hop, Rules};
+use super::{disk, secret};
+use crate::job::{AuthTarget, ErrorContext, FileStatus, HttpSpec, Redirects, StatusClass};
+
+/// What is read of the body of a refusal, so that its connection can carry the answer.
+const REFUSAL_BYTES_MAX: usize = 64 << 10;
+
+/// How one run of a job speaks to servers. Secrets live in it, and only as long as the run.
+pub(super) struct Speaker {
+    client: Client,
+    lines: Vec<Line>,
+    server: Proof,
+    /// Of the files' remote names: what opens doors is for these alone. Mirrors are not among them.
+    origins: HashSet<Origin>,
+    secrets: bool,
+    rules: Rules,
+    method: Method,
+    anew: bool,
+    classes: BTreeMap<u16, StatusClass>,
+}
+
+/// A header of the job as it is sent.
+struct Line {
+    name: HeaderName,
+    value: HeaderValue,
+    /// Only for the servers that the job's files name.
+    own: bool,
+}
+
+impl fmt::Debug for Speaker {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.debug_struct("Speaker").finish_non_exhaustive()
+    }
+}
+
+impl Speaker {
+    /// What `http` says, its secrets read, for a run of a job with these files.
+    ///
+    /// # Errors
+    /// When a secret cannot be had.
+    pub(super) async fn new(client: Client, http: &HttpSpec, files: &[FileStatus]) -> Result<Self, Fault> {
+        let secrets = http.has_secrets();
+        let (lines, server) = if secrets {
+            let http = http.clone();
+            disk::off_thread(move || read(&http)).await?
+        } else {
+            read(http)?
+        };
+        let origins = if secrets {
+            let urls = files.iter().filter_map(|file| Url::parse(&file.remote).ok());
+            urls.map(|url| url.origin()).collect()
+        } else {
+            HashSet::new()
+        };
+        let method = http
+            .own_method()
+            .map(|method| Method::from_bytes(method.as_bytes()));
+        Ok(Self {
+            client,
+            lines,
+            server,
+            origins,
+            secrets,
+            rules: Rules {
+                redirects: http.redirects,
+                https_to_http: http.https_to_http,
+            },
+            method: method.and_then(Result::ok).unwrap_or(Method::GET),
+            anew: http.begins_anew(),
+            classes: http.classes.clone(),
+        })
+    }
+
+    /// The method of downloads (B-144).
+    pub(super) fn method(&self) -> Method {
+        self.method.clone()
+    }
+
+    /// Whether an interrupted file is begun anew whatever its server can do (B-128, B-144).
+    pub(super) fn begins_anew(&self) -> bool {
+        self.anew
+    }
+
+    /// Sends what `make` makes: with the job's headers and credentials, challenges answered and
+    /// redirects followed. `make` is called for every try.
+    ///
+    /// # Errors
+    /// What kept the last try from being answered, and redirects that may not be followed.
+    pub(super) async fn send(&self, make: impl Fn(&Client) -> RequestBuilder) -> Result<Response, Fault> {
+        let first = built(&make, &self.client)?;
+        let trusted = self.secrets && self.origins.contains(&first.url().origin());
+        let mut hop = Hop::first(first.url().clone(), first.method().clone());
+        let mut tries = Tries::default();
+        let mut ready = Some(first);
+        loop {
+            let request = match ready.take() {
+                Some(request) => request,
+                None => built(&make, &self.client)?,
+            };
+            let body = request.body().is_some() && !hop.bare;
+            let request = self.dressed(request, &hop, trusted, &tries);
+            let answer = self
+                .client
+                .execute(request)
+                .await
+                .map_err(|why| Fault::wire(&why))?;
+            let status = answer.status().as_u16();
+            if status == 401
+                && trusted
+                && hop.own
+                && self
+                    .server
+                    .hears(&hop.url, answer.headers(), &WWW_AUTHENTICATE, &mut tries)
+            {
+                drain(answer).await;
+                continue;
+            }
+            match hop.next(status, answer.headers(), self.rules, body)? {
+                None => return Ok(answer),
+                Some(next) => (hop, tries) = (next, Tries::default()),
+            }
+        }
+    }
+
+    fn dressed(&self, mut request: Request, hop: &Hop, trusted: bool, tries: &Tries) -> Request {
+        let own = hop.own && trusted;
+        if hop.moved() {
+            *request.url_mut() = hop.url.clone();
+            *request.method_mut() = hop.method.clone();
+        }
+        if hop.bare {
+            *request.body_mut() = None;
+            request.headers_mut().remove(CONTENT_TYPE);
+            request.headers_mut().remove(CONTENT_LENGTH);
+        }
+        if !hop.own {
+            for name in [AUTHORIZATION, COOKIE, HOST] {
+                request.headers_mut().remove(name);
+            }
+        }
+        let mut before = None;
+        for line in self.lines.iter().filter(|line| own || !line.own) {
+            // The first of a name takes the place of what a transfer says by itself.
+            if before == Some(&line.name) {
+                request.headers_mut().append(&line.name, line.value.clone());
+            } else {
+                request.headers_mut().insert(&line.name, line.value.clone());
+            }
+            before = Some(&line.name);
+        }
+        if own {
+            let uri = &hop.url[Position::BeforePath..Position::AfterQuery];
+            if let Some(value) = self.server.show(&hop.url, &hop.method, uri, tries) {
+                request.headers_mut().insert(AUTHORIZATION, value);
+            }
+        }
+        request
+    }
+
+    /// The remote name of a file that was redirected, where the job wants it reported (B-145). The name
+    /// of another server would have the job's secrets sent there by the next run, so a job that has any
+    /// keeps the name it was given.
+    pub(super) fn reported(&self, remote: &str, answered: &Url) -> Option<String> {
+        if self.rules.redirects != Redirects::Report {
+            return None;
+        }
+        let before = Url::parse(remote).ok()?;
+        let mut after = answered.clone();
+        let secret = self.secrets || !before.username().is_empty() || before.password().is_some();
+        if secret && before.origin() != after.origin() {
+            return None;
+        }
+        let _ = after.set_username(before.username());
+        let _ = after.set_password(before.password());
+        (after != before).then(|| after.into())
+    }
+
+    /// What a fault means to this job: its own classes of statuses (B-82…B-85), and the network errors
+    /// of a method that must not be repeated unasked (B-144).
+    pub(super) fn weigh(&self, mut fault: Fault) -> Fault {
+        let status = fault.code.http_status();
+        match status.and_then(|status| self.classes.get(&status)) {
+            Some(StatusClass::Transient) => fault.class = Class::Transient,
+            Some(StatusClass::Fatal) => fault.class = Class::Fatal,
+            None => {}
+        }
+        if fault.context == ErrorContext::GeneralTransport && self.method != Method::GET {
+            fault.class = Class::Fatal;
+        }
+        if status == Some(401) {
+            fault.what.push_str(if self.server.is_empty() {
+                "; the job has no credentials for it"
+            } else {
+                "; the job's credentials were not accepted"
+            });
+        }
+        fault
+    }
+}
+
+/// Reads what is secret in a job's headers and credentials.
+fn read(http: &HttpSpec) -> Result<(Vec<Line>, Proof), Fault> {
+    let mut lines = Vec::new();
+    for header in &http.headers {
+        let read = header.secret.as_ref().map(secret::read).transpose()?;
+        let text = read.or_else(|| header.value.clone()).unwrap_or_default();
+        let unusable = || secret::missing(format!("the header {} cannot be sent", header.name));
+        let name = HeaderName::from_bytes(header.name.as_bytes()).map_err(|_| unusable())?;
+        let mut value = HeaderValue::from_str(&text).map_err(|_| unusable())?;
+        value.set_sensitive(header.is_secret());
+        let own = header.is_secret() || name == HOST;
+        lines.push(Line { name, value, own });
+    }
+    // Those of one name stand together, in their order.
+    lines.sort_by(|one, other| one.name.as_str().cmp(other.name.as_str()));
+    let server = Proof::read(&http.credentials, &AuthTarget::Server)?;
+    Ok((lines, server))
+}
+
+fn built(make: &impl Fn(&Client) -> RequestBuilder, client: &Client) -> Result<Request, Fault> {
+    make(client).build().map_err(|why| Fault::wire(&why))
+}
+
+async fn drain(mut answer: Response) {
+    let mut read = 0;
+    while let Ok(Some(chunk)) = answer.chunk().await {
+        read += chunk.len();
+        if read > REFUSAL_BYTES_MAX {
+            break;
+        }
+    }
+}

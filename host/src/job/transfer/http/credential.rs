@@ -1,0 +1,171 @@
+//! Credentials (B-141). A password is never here: a job names the place where its host finds it.
+
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+use super::invalid;
+use crate::job::Code;
+
+/// B-141.
+const USER_CHARS_MAX: usize = 300;
+
+/// Who is shown who we are, how, and by what.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Credential {
+    /// Whom it is shown to.
+    #[serde(default)]
+    pub target: AuthTarget,
+    /// How it is shown.
+    #[serde(default)]
+    pub scheme: AuthScheme,
+    /// Empty for a token.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub user: String,
+    /// Where the password or token is to be found.
+    pub password: SecretRef,
+}
+
+/// Whom a credential is shown to.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum AuthTarget {
+    /// The servers that the job's files name.
+    #[default]
+    Server,
+    /// The proxy.
+    Proxy,
+    /// No target that is known: refused by its code (E-27).
+    #[serde(untagged)]
+    Unknown(String),
+}
+
+/// How a credential is shown. All schemes of BITS have their word; those that need a Windows domain or
+/// a service that is gone are refused by their code (E-28, BN-04).
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum AuthScheme {
+    /// User and password as they are, with every request.
+    #[default]
+    Basic,
+    /// A proof of the password, when asked for it.
+    Digest,
+    /// A token, with every request.
+    Bearer,
+    /// Refused.
+    Ntlm,
+    /// Refused.
+    Negotiate,
+    /// Refused.
+    Passport,
+    /// Refused.
+    #[serde(untagged)]
+    Unknown(String),
+}
+
+/// Where a secret is to be found when a run begins: `env:NAME`, `file:/PATH` or `credential:NAME`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct SecretRef(String);
+
+/// What a [`SecretRef`] names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SecretSource<'a> {
+    /// A variable of the host's environment.
+    Variable(&'a str),
+    /// A file, without its last line break.
+    File(&'a Path),
+    /// A file below `$CREDENTIALS_DIRECTORY`, which is what systemd calls a credential.
+    Credential(&'a str),
+}
+
+impl SecretRef {
+    /// Longest password (B-141; the documents disagree about one more, BX-03).
+    pub const SECRET_CHARS_MAX: usize = 65_535;
+
+    /// A reference as it is written; [`SecretRef::source`] says whether it is one.
+    #[must_use]
+    pub fn new(text: impl Into<String>) -> Self {
+        Self(text.into())
+    }
+
+    /// As it is written.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// What it names; nothing if it is no reference.
+    #[must_use]
+    pub fn source(&self) -> Option<SecretSource<'_>> {
+        let plain = |text: &str| !text.is_empty() && !text.chars().any(char::is_control);
+        let (kind, rest) = self.0.split_once(':')?;
+        let source = match kind {
+            "env" if !rest.contains('=') => SecretSource::Variable(rest),
+            "file" if rest.starts_with('/') => SecretSource::File(Path::new(rest)),
+            "credential" if !rest.contains('/') && !matches!(rest, "." | "..") => {
+                SecretSource::Credential(rest)
+            }
+            _ => return None,
+        };
+        plain(rest).then_some(source)
+    }
+
+    /// What is not a reference may be the secret itself, so it is not repeated.
+    pub(super) fn check(&self, what: &str) -> Result<(), (Code, String)> {
+        match self.source() {
+            _ if self.0.chars().count() > Self::SECRET_CHARS_MAX => {
+                let why = format!("{what} is longer than {} characters", Self::SECRET_CHARS_MAX);
+                Err((Code::PASSWORD_TOO_LARGE, why))
+            }
+            Some(_) => Ok(()),
+            None => invalid(format!(
+                "{what} has to name where its secret is: `env:NAME`, `file:/PATH` or `credential:NAME`"
+            )),
+        }
+    }
+}
+
+pub(super) fn check(credentials: &[Credential]) -> Result<(), (Code, String)> {
+    for (index, credential) in credentials.iter().enumerate() {
+        check_one(credential)?;
+        let others = credentials.iter().take(index);
+        for other in others.filter(|other| other.target == credential.target) {
+            // Both would be sent unasked, and a request has room for one.
+            let both_unasked = ![&other.scheme, &credential.scheme].contains(&&AuthScheme::Digest);
+            if both_unasked || other.scheme == credential.scheme {
+                return invalid("two credentials for one target exclude each other");
+            }
+        }
+    }
+    Ok(())
+}
+
+fn check_one(credential: &Credential) -> Result<(), (Code, String)> {
+    if matches!(credential.target, AuthTarget::Unknown(_)) {
+        let why = "credentials are for the target `server` or `proxy`";
+        return Err((Code::INVALID_AUTH_TARGET, why.to_owned()));
+    }
+    let named = match credential.scheme {
+        AuthScheme::Basic | AuthScheme::Digest => true,
+        AuthScheme::Bearer => false,
+        _ => {
+            let why = "credentials are shown by the scheme `basic`, `digest` or `bearer`; `ntlm`, \
+                `negotiate` and `passport` are not supported";
+            return Err((Code::INVALID_AUTH_SCHEME, why.to_owned()));
+        }
+    };
+    let user = &credential.user;
+    if user.chars().count() > USER_CHARS_MAX {
+        let why = format!("the user name is longer than {USER_CHARS_MAX} characters");
+        return Err((Code::USERNAME_TOO_LARGE, why));
+    }
+    if named == user.is_empty() {
+        return invalid("`basic` and `digest` need a user name, `bearer` has none");
+    }
+    if user.chars().any(char::is_control) || (credential.scheme == AuthScheme::Basic && user.contains(':')) {
+        return invalid("the user name has a control character, or a `:` that ends it for `basic`");
+    }
+    credential.password.check("the password")
+}

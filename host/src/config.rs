@@ -33,7 +33,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::job::{EventKind, FailureClass, Family, PluginName, Policy, Profile};
+use crate::job::{EventKind, FailureClass, Family, PluginName, Policy, Profile, ProxySpec};
 
 /// `config/sexton.toml`: every key with its meaning and default.
 ///
@@ -135,6 +135,9 @@ pub struct TransferConfig {
     pub user_agent: String,
     /// PEM files of certificates that are trusted beside the system's (default none).
     pub ca: Vec<PathBuf>,
+    /// By which proxies servers are reached, where a job says nothing (default: as the environment
+    /// says).
+    pub proxy: ProxySpec,
 }
 
 /// `[retention]`; `None` is never.

@@ -36,8 +36,8 @@ pub use profile::{Backoff, Profile};
 pub use refused::RefusedKey;
 pub use time::Timestamp;
 pub use transfer::{
-    AuthScheme, AuthTarget, Credential, Header, HttpSpec, LimitSpec, PlacingSpec, Redirects, SecretRef,
-    SecretSource, StatusClass, TransferSpec, UploadSpec,
+    AuthScheme, AuthTarget, Credential, Header, HttpSpec, LimitSpec, PlacingSpec, ProxySpec, ProxyUse,
+    Redirects, SecretRef, SecretSource, StatusClass, TlsSpec, TransferSpec, UploadSpec,
 };
 
 #[cfg(test)]

@@ -11,7 +11,7 @@ use super::{
     Config, FailFastConfig, FailFastMode, HostConfig, LogConfig, LogFormat, Overrides, RetentionConfig,
     TransferConfig, check_plugin, check_subscribe, read,
 };
-use crate::job::Profile;
+use crate::job::{Profile, ProxySpec};
 
 /// Longest path of a Unix socket: `sun_path` has 108 bytes, the last of them zero.
 const SOCKET_PATH_MAX: usize = 107;
@@ -221,7 +221,28 @@ impl Check<'_, '_> {
                 .flatten()
                 .map(|at| self.path("transfer.ca", at))
                 .collect(),
+            proxy: self.proxy(raw),
         }
+    }
+
+    fn proxy(&mut self, raw: &RawTransfer) -> ProxySpec {
+        let word = |at: Option<&At<String>>| at.map(|at| at.value.clone()).unwrap_or_default();
+        let spec = match &raw.proxy {
+            Some(at) => ProxySpec::from_words(&at.value, &word(raw.proxy_bypass.as_ref())),
+            None => ProxySpec::from_words("preconfig", &word(raw.proxy_bypass.as_ref())),
+        };
+        let place = match (&raw.proxy, &raw.proxy_bypass) {
+            (Some(at), _) => Some((at, "transfer.proxy")),
+            (None, Some(at)) => Some((at, "transfer.proxy_bypass")),
+            (None, None) => None,
+        };
+        if let (Err((_, why)), Some((at, key))) = (spec.check(), place) {
+            let fault = Fault::new(why).expected(
+                "\"preconfig\", \"none\", or proxies such as \"http://proxy:3128 socks5h://other\"",
+            );
+            self.report.add(&at.span, key, fault);
+        }
+        spec
     }
 
     fn user_agent(&mut self, raw: Option<&At<String>>) -> String {

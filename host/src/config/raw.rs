@@ -114,6 +114,11 @@ pub(super) struct RawTransfer {
     /// PEM files of certificate authorities that are trusted beside the system's.
     #[schemars(extend("default" = []))]
     pub(super) ca: Option<Vec<At<String>>>,
+    /// By which proxies servers are reached, where a job says nothing: `preconfig` (as `HTTP_PROXY` and its kin say), `none`, or proxies such as `http://proxy:3128 socks5h://other`, tried in this order.
+    #[schemars(extend("default" = "preconfig"))]
+    pub(super) proxy: Option<At<String>>,
+    /// Hosts that the proxies of `proxy` are not asked for: `name`, `name:port`, `*.domain`, `<local>` for all names without a dot.
+    pub(super) proxy_bypass: Option<At<String>>,
 }
 
 /// How long ended jobs are kept. A job goes only when all its deliveries are settled or purged.

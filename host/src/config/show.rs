@@ -53,6 +53,11 @@ fn raw(config: &Config) -> RawConfig {
             idle_timeout: at(Term(config.transfer.idle_timeout)),
             user_agent: at(config.transfer.user_agent.clone()),
             ca: Some(config.transfer.ca.iter().filter_map(|file| path(file)).collect()),
+            proxy: at(config.transfer.proxy.as_words().to_owned()),
+            proxy_bypass: match config.transfer.proxy.bypass.as_str() {
+                "" => None,
+                bypass => at(bypass.to_owned()),
+            },
         },
         retention: RawRetention {
             finished: keep(config.retention.finished),

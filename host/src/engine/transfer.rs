@@ -4,7 +4,7 @@
 //! ```text
 //! fetch ─ asks ─► answer (what does it mean?) ─► pour ─► disk
 //!   │                │                             │
-//!   └─ speak ─ client└────── classify ◄── fault ◄──┘      place: complete and cancel
+//!   └─ speak, clients└────── classify ◄── fault ◄──┘      place: complete and cancel
 //! ```
 //! Deliberately absent: `HEAD` requests (B-140: servers that refuse them exist, BP-03) and any guess
 //! that two versions of a file are the same: what cannot be proven starts over (B-94).
@@ -14,18 +14,22 @@ mod anew;
 mod answer;
 mod classify;
 mod client;
+mod clients;
 mod digest;
 mod disk;
 mod fault;
 mod fetch;
+mod lanes;
 mod place;
 mod pour;
 mod proof;
+mod proxies;
 mod redirect;
 mod secret;
 mod speak;
 #[cfg(test)]
 mod tests;
+mod tls;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -39,6 +43,7 @@ use crate::job::{Code, ErrorContext, ErrorInfo, FileStatus, Job, JobKind, Outcom
 use crate::store::Run;
 
 use anew::StartOvers;
+use clients::Clients;
 use speak::Speaker;
 
 pub use address::{check_file, display_url, remote_host};
@@ -50,7 +55,7 @@ pub use client::TransferError;
 /// of the job may find the temporary file still held for a moment and be put off by a retry.
 #[derive(Clone, Debug)]
 pub struct TransferRunner {
-    client: reqwest::Client,
+    clients: Arc<Clients>,
     clock: Clock,
     idle: Duration,
     start_overs: Arc<StartOvers>,
@@ -63,7 +68,7 @@ impl TransferRunner {
     /// When the configuration makes no HTTP client.
     pub fn new(config: &TransferConfig, clock: Clock) -> Result<Self, TransferError> {
         Ok(Self {
-            client: client::build(config)?,
+            clients: Arc::new(Clients::new(config)?),
             clock,
             idle: config.idle_timeout,
             start_overs: Arc::default(),
@@ -93,7 +98,11 @@ impl Runner for TransferRunner {
                 error: self.not_implemented(&job),
             };
         }
-        let speaker = Speaker::new(self.client.clone(), &job.spec.transfer().http, &files).await;
+        let ignored = job.spec.transfer().http.tls.ignored();
+        if !ignored.is_empty() {
+            tracing::warn!(job = %job.id, "INSECURE: certificates of servers are not checked in full, {} may be wrong", ignored.join(", "));
+        }
+        let speaker = Speaker::new(&self.clients, &job.spec.transfer().http, &files).await;
         let speaker = match (speaker, files.first()) {
             (Ok(speaker), _) => speaker,
             (Err(fault), Some(file)) => return fault.into_end(file, job.attempt, control.clock.now()),

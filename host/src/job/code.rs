@@ -67,6 +67,7 @@ codes! {
     NOT_SUPPORTED_WITH_CUSTOM_HTTP_METHOD = 0x8020_0071, "BG_E_NOT_SUPPORTED_WITH_CUSTOM_HTTP_METHOD", "not with another method than GET";
     REMOTE_FILE_CHANGED = 0x8020_0073, "BG_E_REMOTE_FILE_CHANGED", "the remote file changed while it was fetched";
     DO_ERROR_INFORMATION_UNAVAILABLE = 0x80D0_2014, "DO_E_ERROR_INFORMATION_UNAVAILABLE", "there is no error object now";
+    NO_GATEWAY = 0x8007_03EB, "ERROR_CAN_NOT_COMPLETE", "no way leads to the server's network";
     NAME_NOT_RESOLVED = 0x8007_2EE7, "ERROR_INTERNET_NAME_NOT_RESOLVED", "the server's name could not be resolved";
     INTERNET_TIMEOUT = 0x8007_2EE2, "ERROR_INTERNET_TIMEOUT", "the server did not answer in time";
     CANNOT_CONNECT = 0x8007_2EFD, "ERROR_INTERNET_CANNOT_CONNECT", "the server refused the connection";

@@ -11,7 +11,8 @@ use serde::{Deserialize, Serialize};
 use super::{Code, FileSpec};
 
 pub use http::{
-    AuthScheme, AuthTarget, Credential, Header, HttpSpec, Redirects, SecretRef, SecretSource, StatusClass,
+    AuthScheme, AuthTarget, Credential, Header, HttpSpec, ProxySpec, ProxyUse, Redirects, SecretRef,
+    SecretSource, StatusClass, TlsSpec,
 };
 pub use limits::LimitSpec;
 pub use placing::PlacingSpec;

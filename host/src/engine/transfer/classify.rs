@@ -22,6 +22,10 @@ pub(super) enum Wire {
     NameNotResolved,
     Refused,
     Unreachable,
+    /// There is no network that leads there.
+    NoRoute,
+    /// The proxy does not accept who we are, and says so before the server is asked.
+    ProxyDenied,
     TimedOut,
     Aborted,
     /// The answer ended before its end.
@@ -56,6 +60,8 @@ pub(super) const fn wire(wire: Wire) -> (Code, Class) {
     match wire {
         Wire::NameNotResolved => (Code::NAME_NOT_RESOLVED, Class::Transient),
         Wire::Refused | Wire::Unreachable => (Code::CANNOT_CONNECT, Class::Transient),
+        Wire::NoRoute => (Code::NO_GATEWAY, Class::Transient),
+        Wire::ProxyDenied => (Code::http(407), Class::Fatal),
         Wire::TimedOut => (Code::INTERNET_TIMEOUT, Class::Transient),
         Wire::Aborted => (Code::CONNECTION_ABORTED, Class::Transient),
         Wire::Cut => (Code::CONNECTION_CLOSED, Class::Transient),
@@ -141,6 +147,8 @@ mod tests {
             (Wire::NameNotResolved, 0x8007_2EE7, Class::Transient),
             (Wire::Refused, 0x8007_2EFD, Class::Transient),
             (Wire::Unreachable, 0x8007_2EFD, Class::Transient),
+            (Wire::NoRoute, 0x8007_03EB, Class::Transient),
+            (Wire::ProxyDenied, 0x8019_0197, Class::Fatal),
             (Wire::TimedOut, 0x8007_2EE2, Class::Transient),
             (Wire::Aborted, 0x8007_2EFE, Class::Transient),
             (Wire::Cut, 0x8020_002E, Class::Transient),

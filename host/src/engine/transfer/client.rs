@@ -1,13 +1,15 @@
-//! The HTTP client that all downloads share: its connections are reused from file to file.
+//! HTTP clients: the one that most transfers share, and what all have in common.
 
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use reqwest::Certificate;
 use reqwest::header::{ACCEPT_ENCODING, HeaderMap, HeaderValue};
 use reqwest::redirect::Policy;
+use rustls::pki_types::CertificateDer;
 
+use super::tls;
 use crate::config::TransferConfig;
 
 /// Idle connections kept per host: as many as may be busy at the same time by default.
@@ -32,17 +34,15 @@ pub enum TransferError {
         #[source]
         why: io::Error,
     },
+    /// `[transfer] proxy` cannot be understood.
+    #[error("cannot use `[transfer] proxy`")]
+    Proxy(#[source] io::Error),
     /// The client cannot be built.
     #[error("cannot set up HTTP; check `[transfer] user_agent` and `[transfer] ca`")]
     Client(#[source] reqwest::Error),
 }
 
-/// Builds the client.
-///
-/// Certificates are checked against the system's store (`SSL_CERT_FILE` and `SSL_CERT_DIR` name
-/// another) and the authorities of the configuration. A system without a store can still fetch by
-/// http, so that is no error here: https then fails with the certificate error, which says what is
-/// missing.
+/// Builds the client of most jobs.
 ///
 /// # Errors
 /// When the configured user agent is not a header value, or an authority is no certificate.
@@ -50,18 +50,28 @@ pub(super) fn build(config: &TransferConfig) -> Result<reqwest::Client, Transfer
     keep_buffers();
     // An `Err` means that a provider is installed already, which is as good.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    let mut authorities = Vec::new();
-    for path in &config.ca {
-        let read = authorities_in(path).map_err(|why| TransferError::Authority {
-            path: path.clone(),
-            why,
-        })?;
-        authorities.extend(read);
-    }
-    let none = authorities.is_empty();
-    match builder(config).tls_certs_merge(authorities).build() {
-        Err(why) if none => {
-            let client = builder(config).tls_certs_only([]).build();
+    build_as(config, |builder| builder)
+}
+
+/// Builds a client that is `shaped` otherwise, and checks certificates as all do.
+///
+/// Certificates are checked against the system's store (`SSL_CERT_FILE` and `SSL_CERT_DIR` name
+/// another) and the authorities of the configuration. A system without a store can still fetch by
+/// http, so that is no error here: https then fails with the certificate error, which says what is
+/// missing.
+///
+/// # Errors
+/// As for [`build`].
+pub(super) fn build_as(
+    config: &TransferConfig,
+    shaped: impl Fn(reqwest::ClientBuilder) -> reqwest::ClientBuilder,
+) -> Result<reqwest::Client, TransferError> {
+    let trusted = authorities(config)?;
+    let certificates: Result<Vec<_>, _> = trusted.iter().map(|one| Certificate::from_der(one)).collect();
+    let certificates = certificates.map_err(TransferError::Client)?;
+    match shaped(builder(config)).tls_certs_merge(certificates).build() {
+        Err(why) if trusted.is_empty() => {
+            let client = shaped(builder(config)).tls_certs_only([]).build();
             tracing::warn!("https cannot be used, no certificate of the system is usable: {why}");
             client.map_err(TransferError::Client)
         }
@@ -69,13 +79,20 @@ pub(super) fn build(config: &TransferConfig) -> Result<reqwest::Client, Transfer
     }
 }
 
-/// A file without a single certificate is refused: it was meant to hold one.
-fn authorities_in(path: &Path) -> io::Result<Vec<Certificate>> {
-    let read = Certificate::from_pem_bundle(&std::fs::read(path)?).map_err(io::Error::other)?;
-    if read.is_empty() {
-        return Err(io::Error::other("it holds no certificate in PEM form"));
+/// The authorities of the configuration.
+///
+/// # Errors
+/// When a file of them is no certificate.
+pub(super) fn authorities(config: &TransferConfig) -> Result<Vec<CertificateDer<'static>>, TransferError> {
+    let mut authorities = Vec::new();
+    for path in &config.ca {
+        let read = tls::certificates(path).map_err(|why| TransferError::Authority {
+            path: path.clone(),
+            why,
+        })?;
+        authorities.extend(read);
     }
-    Ok(read)
+    Ok(authorities)
 }
 
 /// Has glibc keep freed network buffers instead of handing each back to the system.

@@ -143,6 +143,8 @@ fn sentence(wire: Wire) -> &'static str {
     match wire {
         Wire::NameNotResolved => "the server's name could not be resolved",
         Wire::Refused => "the server refused the connection",
+        Wire::NoRoute => "no network leads to the server",
+        Wire::ProxyDenied => "the proxy answered 407",
         Wire::Unreachable => "the server could not be reached",
         Wire::TimedOut => "the server did not answer in time",
         Wire::Aborted => "the connection was cut",
@@ -190,7 +192,10 @@ fn wire_of(error: &reqwest::Error) -> Wire {
     if error.is_dns() {
         return Wire::NameNotResolved;
     }
-    // First of all, as it comes inside an `io::Error` that says less.
+    if causes(error).any(is_proxy_denial) {
+        return Wire::ProxyDenied;
+    }
+    // Before the rest, as it comes inside an `io::Error` that says less.
     if let Some(tls) = causes(error).find_map(|cause| cause.downcast_ref()) {
         return wire_of_tls(tls);
     }
@@ -213,6 +218,17 @@ fn wire_of(error: &reqwest::Error) -> Wire {
     }
 }
 
+/// The layer that speaks to proxies keeps its errors to itself, all but their words.
+fn is_proxy_denial(cause: Cause<'_>) -> bool {
+    let denials = [
+        "tunnel error: proxy authorization required",
+        "SOCKS error: credentials not accepted",
+        "SOCKS error: server does not support user/pass authentication",
+    ];
+    let text = cause.to_string();
+    denials.contains(&text.as_str())
+}
+
 fn wire_of_io(error: &io::Error) -> Option<Wire> {
     match error.kind() {
         io::ErrorKind::ConnectionRefused => Some(Wire::Refused),
@@ -221,9 +237,8 @@ fn wire_of_io(error: &io::Error) -> Option<Wire> {
             Some(Wire::Aborted)
         }
         io::ErrorKind::UnexpectedEof => Some(Wire::Cut),
-        io::ErrorKind::NetworkUnreachable | io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkDown => {
-            Some(Wire::Unreachable)
-        }
+        io::ErrorKind::NetworkUnreachable | io::ErrorKind::NetworkDown => Some(Wire::NoRoute),
+        io::ErrorKind::HostUnreachable => Some(Wire::Unreachable),
         // hyper's complaint about a chunk header.
         io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput => Some(Wire::Malformed),
         _ => None,

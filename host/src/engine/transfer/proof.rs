@@ -5,6 +5,7 @@ use std::fmt;
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use url::Url;
 
+use super::clients::Login;
 use super::digest::Digest;
 use super::fault::Fault;
 use super::secret;
@@ -15,6 +16,8 @@ use crate::job::{AuthScheme, AuthTarget, Credential};
 pub(super) struct Proof {
     /// `basic` and `bearer`: sent unasked, unless there is a digest to wait for.
     plain: Option<HeaderValue>,
+    /// What is in `plain`, for those that speak no HTTP.
+    user: Option<(String, String)>,
     digest: Option<Digest>,
 }
 
@@ -43,7 +46,10 @@ impl Proof {
             match credential.scheme {
                 AuthScheme::Digest => proof.digest = Some(Digest::new(credential.user.clone(), secret)),
                 AuthScheme::Bearer => proof.plain = Some(value(format!("Bearer {secret}"), credential)?),
-                _ => proof.plain = Some(value(basic(&credential.user, &secret), credential)?),
+                _ => {
+                    proof.plain = Some(value(basic(&credential.user, &secret), credential)?);
+                    proof.user = Some((credential.user.clone(), secret));
+                }
             }
         }
         Ok(proof)
@@ -51,6 +57,20 @@ impl Proof {
 
     pub(super) fn is_empty(&self) -> bool {
         self.plain.is_none() && self.digest.is_none()
+    }
+
+    /// What a proxy is shown with every connection, if it is not asked first.
+    pub(super) fn login(&self) -> Login {
+        match self.digest {
+            Some(_) => Login {
+                header: None,
+                user: self.user.clone(),
+            },
+            None => Login {
+                header: self.plain.clone(),
+                user: self.user.clone(),
+            },
+        }
     }
 
     /// What a request carries.

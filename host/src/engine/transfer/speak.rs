@@ -10,25 +10,34 @@
 
 use std::collections::{BTreeMap, HashSet};
 use std::fmt;
+use std::sync::Arc;
 
-use http::header::{AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, COOKIE, HOST, WWW_AUTHENTICATE};
+use http::header::{
+    AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, COOKIE, HOST, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION,
+    WWW_AUTHENTICATE,
+};
 use http::{HeaderName, HeaderValue, Method};
 use reqwest::{Client, Request, RequestBuilder, Response};
 use url::{Origin, Position, Url};
 
 use super::classify::Class;
+use super::clients::Clients;
 use super::fault::Fault;
+use super::lanes::{Lane, Lanes};
 use super::proof::{Proof, Tries};
 use super::redirect::{Hop, Rules};
+use super::tls::Material;
 use super::{disk, secret};
-use crate::job::{AuthTarget, ErrorContext, FileStatus, HttpSpec, Redirects, StatusClass};
+use crate::job::{AuthTarget, ErrorContext, FileStatus, Header, HttpSpec, Redirects, StatusClass};
 
 /// What is read of the body of a refusal, so that its connection can carry the answer.
 const REFUSAL_BYTES_MAX: usize = 64 << 10;
 
 /// How one run of a job speaks to servers. Secrets live in it, and only as long as the run.
 pub(super) struct Speaker {
-    client: Client,
+    clients: Arc<Clients>,
+    lanes: Lanes,
+    proxy: Proof,
     lines: Vec<Line>,
     server: Proof,
     /// Of the files' remote names: what opens doors is for these alone. Mirrors are not among them.
@@ -59,14 +68,19 @@ impl Speaker {
     ///
     /// # Errors
     /// When a secret cannot be had.
-    pub(super) async fn new(client: Client, http: &HttpSpec, files: &[FileStatus]) -> Result<Self, Fault> {
+    pub(super) async fn new(
+        clients: &Arc<Clients>,
+        http: &HttpSpec,
+        files: &[FileStatus],
+    ) -> Result<Self, Fault> {
         let secrets = http.has_secrets();
-        let (lines, server) = if secrets {
+        let read = if secrets || !http.tls.is_default() {
             let http = http.clone();
-            disk::off_thread(move || read(&http)).await?
+            disk::off_thread(move || Read::of(&http)).await?
         } else {
-            read(http)?
+            Read::of(http)?
         };
+        let lanes = Lanes::new(&http.proxy, clients, &read.proxy, read.tls)?;
         let origins = if secrets {
             let urls = files.iter().filter_map(|file| Url::parse(&file.remote).ok());
             urls.map(|url| url.origin()).collect()
@@ -77,9 +91,11 @@ impl Speaker {
             .own_method()
             .map(|method| Method::from_bytes(method.as_bytes()));
         Ok(Self {
-            client,
-            lines,
-            server,
+            clients: Arc::clone(clients),
+            lanes,
+            proxy: read.proxy,
+            lines: read.lines,
+            server: read.server,
             origins,
             secrets,
             rules: Rules {
@@ -108,42 +124,63 @@ impl Speaker {
     /// # Errors
     /// What kept the last try from being answered, and redirects that may not be followed.
     pub(super) async fn send(&self, make: impl Fn(&Client) -> RequestBuilder) -> Result<Response, Fault> {
-        let first = built(&make, &self.client)?;
+        let maker = self.clients.shared();
+        let first = built(&make, maker)?;
         let trusted = self.secrets && self.origins.contains(&first.url().origin());
         let mut hop = Hop::first(first.url().clone(), first.method().clone());
-        let mut tries = Tries::default();
+        let mut tries = AllTries::default();
         let mut ready = Some(first);
         loop {
             let request = match ready.take() {
                 Some(request) => request,
-                None => built(&make, &self.client)?,
+                None => built(&make, maker)?,
             };
             let body = request.body().is_some() && !hop.bare;
-            let request = self.dressed(request, &hop, trusted, &tries);
-            let answer = self
-                .client
-                .execute(request)
-                .await
-                .map_err(|why| Fault::wire(&why))?;
-            let status = answer.status().as_u16();
-            if status == 401
-                && trusted
-                && hop.own
-                && self
-                    .server
-                    .hears(&hop.url, answer.headers(), &WWW_AUTHENTICATE, &mut tries)
-            {
+            let lane = self.lanes.lane(&hop.url);
+            let request = self.dressed(request, &hop, trusted, lane, &tries);
+            let client = lane.client(&self.clients, &self.lanes).await?;
+            let answer = match client.execute(request).await {
+                Ok(answer) => answer,
+                Err(why) => match self.lanes.after(lane, &why) {
+                    None => continue,
+                    Some(fault) => return Err(fault),
+                },
+            };
+            if self.heard(&answer, &hop, trusted && hop.own, lane, &mut tries) {
                 drain(answer).await;
                 continue;
             }
+            let status = answer.status().as_u16();
             match hop.next(status, answer.headers(), self.rules, body)? {
                 None => return Ok(answer),
-                Some(next) => (hop, tries) = (next, Tries::default()),
+                Some(next) => (hop, tries) = (next, AllTries::default()),
             }
         }
     }
 
-    fn dressed(&self, mut request: Request, hop: &Hop, trusted: bool, tries: &Tries) -> Request {
+    /// Whether an answer is a challenge to which the next try has another answer.
+    fn heard(&self, answer: &Response, hop: &Hop, own: bool, lane: &Lane, tries: &mut AllTries) -> bool {
+        let (url, headers) = (&hop.url, answer.headers());
+        match answer.status().as_u16() {
+            401 if own => self
+                .server
+                .hears(url, headers, &WWW_AUTHENTICATE, &mut tries.server),
+            407 => lane.forwards(url).is_some_and(|proxy| {
+                let tries = &mut tries.proxy;
+                self.proxy.hears(proxy, headers, &PROXY_AUTHENTICATE, tries)
+            }),
+            _ => false,
+        }
+    }
+
+    fn dressed(
+        &self,
+        mut request: Request,
+        hop: &Hop,
+        trusted: bool,
+        lane: &Lane,
+        tries: &AllTries,
+    ) -> Request {
         let own = hop.own && trusted;
         if hop.moved() {
             *request.url_mut() = hop.url.clone();
@@ -171,9 +208,16 @@ impl Speaker {
         }
         if own {
             let uri = &hop.url[Position::BeforePath..Position::AfterQuery];
-            if let Some(value) = self.server.show(&hop.url, &hop.method, uri, tries) {
+            if let Some(value) = self.server.show(&hop.url, &hop.method, uri, &tries.server) {
                 request.headers_mut().insert(AUTHORIZATION, value);
             }
+        }
+        if let Some(proxy) = lane.forwards(&hop.url)
+            && let Some(value) = self
+                .proxy
+                .show(proxy, &hop.method, hop.url.as_str(), &tries.proxy)
+        {
+            request.headers_mut().insert(PROXY_AUTHORIZATION, value);
         }
         request
     }
@@ -208,21 +252,53 @@ impl Speaker {
         if fault.context == ErrorContext::GeneralTransport && self.method != Method::GET {
             fault.class = Class::Fatal;
         }
-        if status == Some(401) {
-            fault.what.push_str(if self.server.is_empty() {
-                "; the job has no credentials for it"
-            } else {
-                "; the job's credentials were not accepted"
-            });
-        }
+        let proof = match status {
+            Some(401) => &self.server,
+            Some(407) => &self.proxy,
+            _ => return fault,
+        };
+        fault.what.push_str(if proof.is_empty() {
+            "; the job has no credentials for it"
+        } else {
+            "; the job's credentials were not accepted"
+        });
         fault
     }
 }
 
-/// Reads what is secret in a job's headers and credentials.
-fn read(http: &HttpSpec) -> Result<(Vec<Line>, Proof), Fault> {
-    let mut lines = Vec::new();
-    for header in &http.headers {
+/// What was tried for one request, with both who may ask.
+#[derive(Debug, Default)]
+struct AllTries {
+    server: Tries,
+    proxy: Tries,
+}
+
+/// What stands in files and variables.
+struct Read {
+    lines: Vec<Line>,
+    server: Proof,
+    proxy: Proof,
+    tls: Option<Material>,
+}
+
+impl Read {
+    fn of(http: &HttpSpec) -> Result<Self, Fault> {
+        let lines: Result<Vec<Line>, Fault> = http.headers.iter().map(Line::read).collect();
+        let mut lines = lines?;
+        // Those of one name stand together, in their order.
+        lines.sort_by(|one, other| one.name.as_str().cmp(other.name.as_str()));
+        let own_tls = !http.tls.is_default();
+        Ok(Self {
+            lines,
+            server: Proof::read(&http.credentials, &AuthTarget::Server)?,
+            proxy: Proof::read(&http.credentials, &AuthTarget::Proxy)?,
+            tls: own_tls.then(|| Material::read(&http.tls)).transpose()?,
+        })
+    }
+}
+
+impl Line {
+    fn read(header: &Header) -> Result<Self, Fault> {
         let read = header.secret.as_ref().map(secret::read).transpose()?;
         let text = read.or_else(|| header.value.clone()).unwrap_or_default();
         let unusable = || secret::missing(format!("the header {} cannot be sent", header.name));
@@ -230,12 +306,8 @@ fn read(http: &HttpSpec) -> Result<(Vec<Line>, Proof), Fault> {
         let mut value = HeaderValue::from_str(&text).map_err(|_| unusable())?;
         value.set_sensitive(header.is_secret());
         let own = header.is_secret() || name == HOST;
-        lines.push(Line { name, value, own });
+        Ok(Self { name, value, own })
     }
-    // Those of one name stand together, in their order.
-    lines.sort_by(|one, other| one.name.as_str().cmp(other.name.as_str()));
-    let server = Proof::read(&http.credentials, &AuthTarget::Server)?;
-    Ok((lines, server))
 }
 
 fn built(make: &impl Fn(&Client) -> RequestBuilder, client: &Client) -> Result<Request, Fault> {

@@ -1,11 +1,14 @@
-//! How servers are spoken to: headers, credentials, redirects, and what their answers mean.
+//! How servers are spoken to: headers, credentials, proxies, redirects, certificates, and what answers
+//! mean.
 
 mod class;
 mod credential;
 mod header;
+mod proxy;
 mod redirect;
 #[cfg(test)]
 mod tests;
+mod tls;
 
 use std::collections::BTreeMap;
 
@@ -15,7 +18,9 @@ use super::super::{Code, FileSpec, Priority};
 pub use class::StatusClass;
 pub use credential::{AuthScheme, AuthTarget, Credential, SecretRef, SecretSource};
 pub use header::Header;
+pub use proxy::{ProxySpec, ProxyUse};
 pub use redirect::Redirects;
+pub use tls::TlsSpec;
 
 /// Longest name of a method; the longest registered one has 17 characters.
 const METHOD_CHARS_MAX: usize = 32;
@@ -36,6 +41,12 @@ pub struct HttpSpec {
     /// At most one for each target and scheme (B-141).
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub credentials: Vec<Credential>,
+    /// By which proxies servers are reached (B-142).
+    #[serde(skip_serializing_if = "ProxySpec::is_default")]
+    pub proxy: ProxySpec,
+    /// Which certificates are accepted, and which one is shown (B-146, B-147).
+    #[serde(skip_serializing_if = "TlsSpec::is_default")]
+    pub tls: TlsSpec,
     /// What becomes of redirects (B-145).
     #[serde(skip_serializing_if = "Redirects::is_default")]
     pub redirects: Redirects,
@@ -66,6 +77,8 @@ impl HttpSpec {
         headers: Vec::new(),
         headers_hidden: false,
         credentials: Vec::new(),
+        proxy: ProxySpec::DEFAULT,
+        tls: TlsSpec::DEFAULT,
         redirects: Redirects::Silent,
         https_to_http: false,
         method: None,
@@ -89,6 +102,12 @@ impl HttpSpec {
     #[must_use]
     pub fn begins_anew(&self) -> bool {
         self.dynamic || self.own_method().is_some()
+    }
+
+    /// Whether redirects are followed as usual.
+    #[must_use]
+    pub fn redirects_are_plain(&self) -> bool {
+        self.redirects == Redirects::Silent && !self.https_to_http
     }
 
     /// Whether it carries what opens a door: such a job's requests are for the servers that its
@@ -119,6 +138,8 @@ impl HttpSpec {
     pub fn check(&self) -> Result<(), (Code, String)> {
         header::check(&self.headers)?;
         credential::check(&self.credentials)?;
+        self.proxy.check()?;
+        self.tls.check()?;
         if let Some(method) = &self.method {
             check_method(method)?;
         }

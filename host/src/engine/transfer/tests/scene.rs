@@ -9,11 +9,11 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-use super::super::{Progress, Speaker, StartOvers, client, disk, fetch::Fetch};
+use super::super::{Clients, Progress, Speaker, StartOvers, client, disk, fetch::Fetch};
 use crate::clock::Clock;
 use crate::config::TransferConfig;
 use crate::engine::{RunEnd, Stopped};
-use crate::job::{Code, FileSpec, FileStatus, HttpSpec, JobId};
+use crate::job::{Code, FileSpec, FileStatus, HttpSpec, JobId, ProxySpec};
 
 /// A file as it stands before its first run.
 pub(in super::super) fn file(index: u32, remote: &str, local: &Path) -> FileStatus {
@@ -192,13 +192,15 @@ impl Scene {
             idle_timeout: self.idle,
             user_agent: "sexton-test".to_owned(),
             ca: Vec::new(),
+            proxy: ProxySpec::DEFAULT,
         }
     }
 
     pub(super) async fn run_with(&self, client: &reqwest::Client) -> RunEnd {
         let clock = Clock::real();
         let files = vec![self.file.clone()];
-        let speaker = Speaker::new(client.clone(), &self.http, &files).await.unwrap();
+        let clients = Arc::new(Clients::around(client.clone(), &self.config()));
+        let speaker = Speaker::new(&clients, &self.http, &files).await.unwrap();
         let fetch = Fetch {
             speaker: &speaker,
             progress: &self.recorder,

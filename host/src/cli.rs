@@ -4,6 +4,7 @@
 //! [`run_client`], [`Task::Local`] to `app`, which needs no host for it.
 
 mod args;
+mod args_http;
 mod delivery;
 mod error;
 mod exit;
@@ -12,6 +13,7 @@ mod job;
 mod jobview;
 mod output;
 mod plugin;
+mod show_http;
 mod status;
 mod submit;
 mod table;

@@ -9,6 +9,10 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 pub use crate::job::{
+    AuthScheme, AuthTarget, Credential, Header, HttpSpec, ProxySpec, Redirects, SecretRef, StatusClass,
+    TlsSpec,
+};
+pub use crate::job::{
     Code, DeliveryId, DeliveryState, ErrorContext, EventKind, FailureRecord, Family, Intent, Interface,
     JobId, JobKind, JobState, Leg, Outcome, OwnerName, PluginName, Priority, Profile, Role, Timestamp,
     TransferSpec,

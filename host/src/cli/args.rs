@@ -8,6 +8,7 @@ use std::time::Duration;
 use clap::{Args as ClapArgs, CommandFactory, Parser, Subcommand};
 use clap_complete::Shell;
 
+use super::args_http::HttpArgs;
 use super::exit::ExitStatus;
 use super::value::{delivery_id, duration, job_id, label, profile_parser, words};
 use crate::api::view::{DeliveryId, DeliveryState, JobId, JobState, PluginName, Priority, Profile};
@@ -208,6 +209,9 @@ pub struct SubmitOptions {
     /// Follow the job to its end; exit 1 if it failed
     #[arg(long)]
     pub wait: bool,
+    /// How servers are spoken to.
+    #[command(flatten)]
+    pub http: HttpArgs,
 }
 
 /// `job …`

@@ -2,6 +2,7 @@
 
 use super::CliError;
 use super::output::Output;
+use super::show_http;
 use super::table::{Cell, Table, Tone};
 use super::text::{bytes_of, profile, relative, time};
 use crate::api::view::{ErrorView, FileView, Intent, JobKind, JobState, JobView, Outcome, Timestamp};
@@ -94,6 +95,7 @@ pub(super) fn show(job: &JobView, output: &mut Output<'_>) -> Result<(), CliErro
     for (key, value) in &job.labels {
         fields.push(("label", format!("{key}={value}")));
     }
+    fields.extend(show_http::fields(&job.transfer.http));
     output.fields(&fields)?;
     if let Some(error) = &job.error {
         output.line("")?;

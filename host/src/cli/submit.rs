@@ -52,12 +52,20 @@ fn download(args: DownloadArgs) -> Result<SubmitRequest, CliError> {
     })?;
     let local = destination(&url, args.dest.as_deref())?;
     let file = FileRequest::new(url, local);
-    Ok(request(JobKind::Download, vec![file], args.options))
+    request(JobKind::Download, vec![file], args.options)
 }
 
-fn request(kind: JobKind, files: Vec<FileRequest>, options: SubmitOptions) -> SubmitRequest {
+fn request(
+    kind: JobKind,
+    files: Vec<FileRequest>,
+    options: SubmitOptions,
+) -> Result<SubmitRequest, CliError> {
     let millis = |duration: Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
-    SubmitRequest {
+    let transfer = TransferSpec {
+        http: options.http.spec()?,
+        ..TransferSpec::DEFAULT
+    };
+    Ok(SubmitRequest {
         kind,
         name: options.name,
         description: options.description.unwrap_or_default(),
@@ -70,11 +78,11 @@ fn request(kind: JobKind, files: Vec<FileRequest>, options: SubmitOptions) -> Su
         notify_command: options.notify_command,
         retry_delay_ms: options.retry_delay.map(millis),
         no_progress_ms: options.no_progress.map(millis),
-        transfer: TransferSpec::default(),
+        transfer,
         files,
         key: options.key,
         suspended: options.suspended,
-    }
+    })
 }
 
 /// The absolute path of a download: DEST itself, a file in it if it is a directory, or the URL's

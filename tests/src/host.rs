@@ -25,6 +25,7 @@ pub struct TestHost {
     dir: TempDir,
     child: Option<Child>,
     log: Arc<Mutex<String>>,
+    variables: Vec<(String, String)>,
 }
 
 /// How a host ended.
@@ -57,10 +58,16 @@ impl TestHost {
             dir: tempfile::tempdir().expect("a temporary folder can be made"),
             child: None,
             log: Arc::default(),
+            variables: Vec::new(),
         };
         std::fs::create_dir(host.path("plugins")).expect("a folder can be made");
         host.configure(config);
         host
+    }
+
+    /// Sets a variable in the environment of every program that is started from now on.
+    pub fn variable(&mut self, name: &str, value: impl Into<String>) {
+        self.variables.push((name.to_owned(), value.into()));
     }
 
     /// A path below the folder.
@@ -257,6 +264,12 @@ impl TestHost {
             .env_remove("SEXTON_SOCKET")
             .env_remove("NOTIFY_SOCKET")
             .env_remove("RUST_LOG");
+        // Whoever runs the tests may reach the world by a proxy; the loopback is reached without.
+        for name in ["HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"] {
+            command.env_remove(name).env_remove(name.to_ascii_lowercase());
+        }
+        let variables = self.variables.iter().map(|(name, value)| (name, value));
+        command.envs(variables);
         command
     }
 }

@@ -7,6 +7,7 @@ pub mod guests;
 pub mod host;
 pub mod output;
 pub mod poll;
+pub mod proxy;
 pub mod receiver;
 pub mod server;
 pub mod web;

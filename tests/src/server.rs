@@ -13,7 +13,7 @@
 //! It speaks raw bytes instead of using an HTTP library because a library would refuse to lie.
 
 mod answer;
-mod request;
+pub(crate) mod request;
 
 use std::collections::HashMap;
 use std::io;
@@ -147,6 +147,15 @@ pub enum Behaviour {
     EndlessHeaders,
     /// Closes the connection without a word.
     Close,
+    /// One behaviour for requests that pass, and one for the others.
+    Guarded {
+        /// Whether a request passes.
+        passes: fn(&Request) -> bool,
+        /// If it does.
+        then: Box<Behaviour>,
+        /// If it does not.
+        otherwise: Box<Behaviour>,
+    },
     /// Does exactly this, byte by byte. The connection serves the next request unless a step ends it.
     Script(Vec<Step>),
 }

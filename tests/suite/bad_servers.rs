@@ -8,7 +8,7 @@ mod answers;
 mod http2;
 mod ranges;
 mod redirects;
-mod secure;
+pub(crate) mod secure;
 mod waits;
 
 use bytes::Bytes;

@@ -98,15 +98,9 @@ impl Runner for TransferRunner {
                 error: self.not_implemented(&job),
             };
         }
-        let ignored = job.spec.transfer().http.tls.ignored();
-        if !ignored.is_empty() {
-            tracing::warn!(job = %job.id, "INSECURE: certificates of servers are not checked in full, {} may be wrong", ignored.join(", "));
-        }
-        let speaker = Speaker::new(&self.clients, &job.spec.transfer().http, &files).await;
-        let speaker = match (speaker, files.first()) {
-            (Ok(speaker), _) => speaker,
-            (Err(fault), Some(file)) => return fault.into_end(file, job.attempt, control.clock.now()),
-            (Err(_), None) => return RunEnd::Finished,
+        let speaker = match Speaker::of(&self.clients, &job, &files, control.clock.now()).await {
+            Ok(speaker) => speaker,
+            Err(end) => return end,
         };
         let fetch = fetch::Fetch {
             speaker: &speaker,

@@ -108,6 +108,14 @@ pub(super) fn plan(behaviour: &Behaviour, request: &Request, count: usize, path:
             then: Then::Close,
             ..Plan::default()
         },
+        Behaviour::Guarded {
+            passes,
+            then,
+            otherwise,
+        } => {
+            let behaviour = if passes(request) { then } else { otherwise };
+            plan(behaviour, request, count, path)
+        }
         Behaviour::Script(script) => Plan {
             script: script.clone(),
             ..Plan::default()

@@ -57,7 +57,7 @@ impl Request {
 }
 
 /// Reads one request head; `None` when the connection was closed before it.
-pub(super) async fn read(socket: &mut (impl AsyncRead + Unpin)) -> io::Result<Option<Request>> {
+pub(crate) async fn read(socket: &mut (impl AsyncRead + Unpin)) -> io::Result<Option<Request>> {
     let mut head = Vec::new();
     while !head.ends_with(b"\r\n\r\n") {
         let mut byte = [0];

@@ -17,45 +17,46 @@ use super::*;
 const SECURE: &str = "0x80072F8F";
 
 /// A certificate authority of our own.
-pub(super) type Authority = CertifiedIssuer<'static, KeyPair>;
+pub(crate) type Authority = CertifiedIssuer<'static, KeyPair>;
 
-pub(super) fn authority(name: &str) -> Authority {
+pub(crate) fn authority(name: &str) -> Authority {
     let mut params = CertificateParams::default();
     params.distinguished_name.push(DnType::CommonName, name);
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap()
 }
 
-fn params(name: &str) -> CertificateParams {
+pub(crate) fn params(name: &str) -> CertificateParams {
     CertificateParams::new([name.to_owned()]).unwrap()
 }
 
 /// A server with a certificate for this name by this authority.
-pub(super) fn signed(params: &CertificateParams, by: &Authority) -> ServerConfig {
+pub(crate) fn signed(params: &CertificateParams, by: &Authority) -> ServerConfig {
     let key = KeyPair::generate().unwrap();
     let certificate = params.signed_by(&key, by).unwrap();
     server(certificate.der().clone(), &key)
 }
 
-fn server(certificate: CertificateDer<'static>, key: &KeyPair) -> ServerConfig {
+pub(crate) fn server(certificate: CertificateDer<'static>, key: &KeyPair) -> ServerConfig {
     builder()
         .with_no_client_auth()
         .with_single_cert(vec![certificate], private(key))
         .unwrap()
 }
 
-fn builder() -> tokio_rustls::rustls::ConfigBuilder<ServerConfig, tokio_rustls::rustls::WantsVerifier> {
+pub(crate) fn builder()
+-> tokio_rustls::rustls::ConfigBuilder<ServerConfig, tokio_rustls::rustls::WantsVerifier> {
     ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
         .with_safe_default_protocol_versions()
         .unwrap()
 }
 
-fn private(key: &KeyPair) -> PrivateKeyDer<'static> {
+pub(crate) fn private(key: &KeyPair) -> PrivateKeyDer<'static> {
     PrivateKeyDer::Pkcs8(key.serialize_der().into())
 }
 
 /// Listens with TLS on a port of its own, has `serve` deal with what is inside, and returns the port.
-pub(super) fn listen<F>(
+pub(crate) fn listen<F>(
     web: &Web,
     config: ServerConfig,
     serve: impl Fn(TlsStream<TcpStream>) -> F + Clone + Send + 'static,

@@ -28,7 +28,10 @@ use super::proof::{Proof, Tries};
 use super::redirect::{Hop, Rules};
 use super::tls::Material;
 use super::{disk, secret};
-use crate::job::{AuthTarget, ErrorContext, FileStatus, Header, HttpSpec, Redirects, StatusClass};
+use crate::engine::RunEnd;
+use crate::job::{
+    AuthTarget, ErrorContext, FileStatus, Header, HttpSpec, Job, Redirects, StatusClass, Timestamp,
+};
 
 /// What is read of the body of a refusal, so that its connection can carry the answer.
 const REFUSAL_BYTES_MAX: usize = 64 << 10;
@@ -64,6 +67,30 @@ impl fmt::Debug for Speaker {
 }
 
 impl Speaker {
+    /// The speaker of a run of `job`.
+    ///
+    /// # Errors
+    /// How the run ends if a secret cannot be had, or a list not be understood.
+    pub(super) async fn of(
+        clients: &Arc<Clients>,
+        job: &Job,
+        files: &[FileStatus],
+        now: Timestamp,
+    ) -> Result<Self, RunEnd> {
+        let http = &job.spec.transfer().http;
+        let ignored = http.tls.ignored();
+        if !ignored.is_empty() {
+            let what = ignored.join(", ");
+            tracing::warn!(job = %job.id, "INSECURE: certificates are not checked in full, {what} may be wrong");
+        }
+        match (Self::new(clients, http, files).await, files.first()) {
+            (Ok(speaker), _) => Ok(speaker),
+            (Err(fault), Some(file)) => Err(fault.into_end(file, job.attempt, now)),
+            // A job without files speaks to nobody.
+            (Err(_), None) => Err(RunEnd::Finished),
+        }
+    }
+
     /// What `http` says, its secrets read, for a run of a job with these files.
     ///
     /// # Errors

@@ -45,9 +45,6 @@ pub struct TlsSpec {
     /// fetched.
     #[serde(skip_serializing_if = "is_false")]
     pub revocation: bool,
-    /// A handler that is asked about each certificate (B-148); refused.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub callback: Option<String>,
 }
 
 impl TlsSpec {
@@ -61,7 +58,6 @@ impl TlsSpec {
         ignore_date: false,
         ignore_unknown_ca: false,
         revocation: false,
-        callback: None,
     };
 
     /// Nothing was said.
@@ -93,10 +89,6 @@ impl TlsSpec {
     /// # Errors
     /// The code, and a sentence that says what is wrong.
     pub fn check(&self) -> Result<(), (Code, String)> {
-        if self.callback.is_some() {
-            let why = "handlers are not asked about certificates of servers; pin the key instead";
-            return Err((Code::NOTIMPL, why.to_owned()));
-        }
         if self.revocation {
             let why = "whether a certificate was revoked is not asked; pin the key instead";
             return Err((Code::NOTIMPL, why.to_owned()));

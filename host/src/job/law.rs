@@ -27,7 +27,7 @@ pub fn apply(job: &Job, command: &Command) -> Result<Transition, Refusal> {
         return Err(refuse(job, command, "it has ended; submit a new job"));
     }
     match (job.intent, command) {
-        (_, Command::SetPriority(priority)) => Ok(set_priority(job, *priority)),
+        (_, Command::SetPriority(priority)) => set_priority(job, command, *priority),
         (Some(intent), command) => under_intent(job, intent, command),
         (None, Command::IntentDone { .. } | Command::IntentFailed { .. }) => {
             Err(refuse(job, command, "it has no file work under way"))
@@ -273,12 +273,20 @@ fn ended(job: &Job, to: JobState, outcome: Outcome) -> Transition {
     }
 }
 
-fn set_priority(job: &Job, priority: Priority) -> Transition {
-    Transition {
+fn set_priority(job: &Job, command: &Command, priority: Priority) -> Result<Transition, Refusal> {
+    // B-128, B-144: in the background it would be interrupted, and begin anew each time.
+    if job.spec.transfer().http.begins_anew() && priority != Priority::Foreground {
+        return Err(refuse(
+            job,
+            command,
+            "what begins anew after an interruption stays in the foreground",
+        ));
+    }
+    Ok(Transition {
         priority,
         revises: priority != job.priority,
         ..unchanged(job)
-    }
+    })
 }
 
 /// Leaves everything but the state as it is; raises the revision.

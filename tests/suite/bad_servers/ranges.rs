@@ -250,7 +250,7 @@ fn b87_a_rest_that_was_not_asked_for_is_a_named_error() {
 /// A server without ranges, without a version and without a length is still a server (BP-03), and none
 /// is asked by `HEAD`.
 #[test]
-fn bp03_all_that_is_needed_is_get() {
+fn b140_all_that_is_needed_is_get() {
     let (web, host) = scene();
     let plain = Remote {
         etag: None,

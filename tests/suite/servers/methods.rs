@@ -17,9 +17,13 @@ fn cut(bytes: &[u8]) -> (Remote, Behaviour) {
 fn b144_another_method_is_sent_and_its_job_is_in_the_foreground() {
     let (web, host) = scene();
     let url = web.route("/f", serve("good"));
-    let id = fetch(&host, &url, &["--method", "POST", "--priority", "low"]);
-    assert_eq!(web.requests("/f")[0].method, "POST");
+    let id = host.download(&url, &["--method", "POST", "--priority", "low", "--suspended"]);
     assert_eq!(host.job(&id)["priority"], "foreground");
+    let said = host.cli(&["job", "set", &id, "--priority", "low"]).code(5);
+    assert!(said.stderr.contains("stays in the foreground"), "{said:?}");
+    host.cli(&["job", "resume", &id]).code(0);
+    host.wait_state(&id, "acknowledged");
+    assert_eq!(web.requests("/f")[0].method, "POST");
 }
 
 #[test]

@@ -9,6 +9,8 @@ use super::*;
 pub(super) use scene::file;
 use scene::{Reply, Scene, body, code, ok};
 
+use crate::job::StatusClass;
+
 #[tokio::test]
 async fn a_file_is_fetched_whole_and_recorded() {
     let scene = Scene::new(vec![ok(
@@ -136,8 +138,44 @@ async fn errors_name_the_file_but_no_password() {
     );
 }
 
+/// B-82 to B-84 in numbers, and a job that sees all of them the other way round.
 #[tokio::test]
-async fn b82_b83_b84_statuses_are_transient_or_fatal() {
+async fn b82_every_status_has_its_class_and_a_job_may_see_it_otherwise() {
+    let redirects = [300, 301, 302, 303, 304, 305, 307];
+    let passing = [408, 409, 425, 429];
+    let lasting = [501, 505];
+    let mut scene = Scene::new(vec![Reply::raw("")]).await;
+    let client = client::build(&scene.config()).unwrap();
+    for status in 300_u16..600 {
+        let fatal = match status / 100 {
+            3 => redirects.contains(&status),
+            4 => !passing.contains(&status),
+            _ => lasting.contains(&status),
+        };
+        // No range was asked for, so this one breaks the protocol (B-87).
+        let expected = if status == 416 {
+            Code::INVALID_RANGE
+        } else {
+            Code::http(status)
+        };
+        let reply = format!("HTTP/1.1 {status} X\r\nContent-Length: 0\r\n\r\n");
+        scene.then(vec![Reply::raw(&reply)]);
+        let turned = if fatal {
+            StatusClass::Transient
+        } else {
+            StatusClass::Fatal
+        };
+        for (class, fatal) in [(None, fatal), (Some(turned), fatal == (status == 416))] {
+            scene.http.classes = class.map(|class| (status, class)).into_iter().collect();
+            let end = scene.run_with(&client).await;
+            assert_eq!(code(&end), Some(expected));
+            assert_eq!(matches!(end, RunEnd::Fatal { .. }), fatal, "{status} {class:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn b83_a_refusal_carries_the_servers_wish_and_connects_nobody() {
     for (status, fatal, wish) in [
         (403, true, None),
         (404, true, None),

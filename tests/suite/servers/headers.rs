@@ -72,6 +72,22 @@ fn b143_headers_that_say_where_a_message_ends_are_refused() {
 }
 
 #[test]
+fn b143_a_server_may_be_called_by_another_name() {
+    let (web, host) = scene();
+    let other = Web::start();
+    let far = other.route("/far", serve("good"));
+    let url = web.route("/near", Behaviour::Redirect(far));
+    fetch(&host, &url, &["--header", "Host: virtual.example"]);
+    assert_eq!(web.requests("/near")[0].header("host"), Some("virtual.example"));
+    let far = other.requests("/far")[0].header("host").map(str::to_owned);
+    assert_eq!(
+        far,
+        Some(other.address().to_string()),
+        "that name is not this server's"
+    );
+}
+
+#[test]
 fn bp08_a_job_has_its_own_user_agent() {
     let (web, host) = scene();
     let url = web.route("/f", serve("good"));

@@ -111,12 +111,18 @@ impl Clients {
         }
         let (config, way, tls) = (self.config.clone(), way.clone(), tls.cloned());
         let client = disk::off_thread(move || build(&config, &way, tls.as_ref())).await?;
+        self.keep(key, client.clone());
+        Ok(client)
+    }
+
+    fn keep(&self, key: Key, client: Client) {
         let mut own = self.own.lock().unwrap_or_else(PoisonError::into_inner);
+        // Another run may have built the same meanwhile.
+        own.retain(|(other, _)| *other != key);
         if own.len() >= CLIENTS_MAX {
             own.remove(0);
         }
-        own.push((key, client.clone()));
-        Ok(client)
+        own.push((key, client));
     }
 
     fn find(&self, key: &Key) -> Option<Client> {
@@ -189,4 +195,78 @@ fn unusable(why: impl fmt::Display) -> Fault {
     secret::missing(format!(
         "no connections can be made as this job wants them: {why}"
     ))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+    use std::time::Duration;
+
+    use super::*;
+
+    fn clients() -> Clients {
+        let config = TransferConfig {
+            slots: 1,
+            slots_per_host: 1,
+            connect_timeout: Duration::from_secs(5),
+            idle_timeout: Duration::from_secs(5),
+            user_agent: "sexton-test".to_owned(),
+            ca: Vec::<PathBuf>::new(),
+            proxy: ProxySpec::DEFAULT,
+        };
+        Clients::new(&config).unwrap()
+    }
+
+    fn kept(clients: &Clients) -> usize {
+        clients.own.lock().unwrap().len()
+    }
+
+    fn by(port: u16, user: &str) -> Way {
+        let login = Login {
+            header: None,
+            user: Some((user.to_owned(), "hunter2".to_owned())),
+        };
+        Way::Proxy(Url::parse(&format!("http://127.0.0.1:{port}")).unwrap(), login)
+    }
+
+    #[tokio::test]
+    async fn jobs_that_say_the_same_share_a_client_and_no_others_do() {
+        let clients = clients();
+        clients.get(&Way::Environment, None).await.unwrap();
+        assert_eq!(kept(&clients), 0, "most jobs share the one");
+        let pinned = Material::read(&crate::job::TlsSpec {
+            ignore_name: true,
+            ..crate::job::TlsSpec::DEFAULT
+        });
+        let pinned = pinned.unwrap();
+        let ways = [
+            (by(1, "a"), None),
+            (by(2, "a"), None),
+            (by(1, "b"), None),
+            (Way::Direct, None),
+            (Way::Environment, Some(&pinned)),
+            (Way::Direct, Some(&pinned)),
+        ];
+        for (count, (way, tls)) in ways.iter().enumerate() {
+            for _ in 0..2 {
+                clients.get(way, *tls).await.unwrap();
+                assert_eq!(kept(&clients), count + 1);
+            }
+        }
+    }
+
+    #[test]
+    fn the_client_that_was_not_used_for_longest_goes_first() {
+        let clients = clients();
+        let key = |number: usize| [u8::try_from(number).unwrap(); 32];
+        for number in 0..CLIENTS_MAX {
+            clients.keep(key(number), clients.shared.clone());
+        }
+        assert!(clients.find(&key(0)).is_some());
+        clients.keep(key(99), clients.shared.clone());
+        assert_eq!(kept(&clients), CLIENTS_MAX);
+        assert!(clients.find(&key(1)).is_none(), "the oldest");
+        assert!(clients.find(&key(0)).is_some(), "it was used since");
+        assert!(clients.find(&key(99)).is_some());
+    }
 }

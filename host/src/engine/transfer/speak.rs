@@ -57,7 +57,15 @@ struct Line {
     name: HeaderName,
     value: HeaderValue,
     /// Only for the servers that the job's files name.
-    own: bool,
+    secret: bool,
+}
+
+impl Line {
+    /// Whether it goes with a request that is still where it began (`own`), and there is trusted. The
+    /// name that a server goes by is no other server's.
+    fn goes(&self, own: bool, trusted: bool) -> bool {
+        (!self.secret || (own && trusted)) && (own || self.name != HOST)
+    }
 }
 
 impl fmt::Debug for Speaker {
@@ -224,7 +232,7 @@ impl Speaker {
             }
         }
         let mut before = None;
-        for line in self.lines.iter().filter(|line| own || !line.own) {
+        for line in self.lines.iter().filter(|line| line.goes(hop.own, trusted)) {
             // The first of a name takes the place of what a transfer says by itself.
             if before == Some(&line.name) {
                 request.headers_mut().append(&line.name, line.value.clone());
@@ -332,8 +340,8 @@ impl Line {
         let name = HeaderName::from_bytes(header.name.as_bytes()).map_err(|_| unusable())?;
         let mut value = HeaderValue::from_str(&text).map_err(|_| unusable())?;
         value.set_sensitive(header.is_secret());
-        let own = header.is_secret() || name == HOST;
-        Ok(Self { name, value, own })
+        let secret = header.is_secret();
+        Ok(Self { name, value, secret })
     }
 }
 

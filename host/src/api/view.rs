@@ -183,7 +183,7 @@ impl From<&FileRef> for ErrorFileView {
     fn from(file: &FileRef) -> Self {
         Self {
             index: file.index,
-            remote: without_password(&file.remote),
+            remote: file.shown_remote(),
             local: file.local.clone(),
         }
     }
@@ -214,7 +214,7 @@ impl From<&FileStatus> for FileView {
     fn from(file: &FileStatus) -> Self {
         Self {
             index: file.index,
-            remote: without_password(&file.remote),
+            remote: file.shown_remote(),
             local: file.local.clone(),
             temporary: file.temporary.clone(),
             bytes_total: file.bytes_total,
@@ -222,17 +222,6 @@ impl From<&FileStatus> for FileView {
             transferred: file.transferred,
             completed: file.completed,
         }
-    }
-}
-
-/// A password in a URL is for the server it goes to, not for listings and logs.
-fn without_password(remote: &str) -> String {
-    match url::Url::parse(remote) {
-        Ok(mut url) if url.password().is_some() => match url.set_password(Some("***")) {
-            Ok(()) => url.into(),
-            Err(()) => remote.to_owned(),
-        },
-        _ => remote.to_owned(),
     }
 }
 

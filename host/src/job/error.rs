@@ -5,6 +5,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
+use super::file::without_password;
 use super::model::words;
 use super::{Code, Timestamp};
 
@@ -71,6 +72,14 @@ pub struct FileRef {
     pub remote: String,
     /// The local path.
     pub local: String,
+}
+
+impl FileRef {
+    /// [`FileRef::remote`] as listings and handlers get it, whoever filled it in.
+    #[must_use]
+    pub fn shown_remote(&self) -> String {
+        without_password(&self.remote)
+    }
 }
 
 /// The error object. It exists from the error until the job next reaches `transferring` (B-80).

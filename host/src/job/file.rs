@@ -114,6 +114,23 @@ impl FileStatus {
             session: None,
         }
     }
+
+    /// [`FileStatus::remote`] as listings and handlers get it.
+    #[must_use]
+    pub fn shown_remote(&self) -> String {
+        without_password(&self.remote)
+    }
+}
+
+/// A password in a URL is for the server it goes to, not for listings, logs and handlers.
+pub(super) fn without_password(remote: &str) -> String {
+    match url::Url::parse(remote) {
+        Ok(mut url) if url.password().is_some() => match url.set_password(Some("***")) {
+            Ok(()) => url.into(),
+            Err(()) => remote.to_owned(),
+        },
+        _ => remote.to_owned(),
+    }
 }
 
 /// Sums over a job's files (B-07).

@@ -49,7 +49,7 @@ pub(super) fn job_snapshot(call: &Call) -> wit::JobSnapshot {
 pub(super) fn file_info(file: &FileStatus) -> wit::FileInfo {
     wit::FileInfo {
         index: file.index,
-        remote: file.remote.clone(),
+        remote: file.shown_remote(),
         local: file.local.clone(),
         bytes_total: file.bytes_total,
         bytes_transferred: file.bytes_transferred,
@@ -79,7 +79,7 @@ fn referred(file: &FileRef, call: &Call) -> wit::FileInfo {
     let numbers = known.map(file_info);
     wit::FileInfo {
         index: file.index,
-        remote: file.remote.clone(),
+        remote: file.shown_remote(),
         local: file.local.clone(),
         bytes_total: numbers.as_ref().and_then(|n| n.bytes_total),
         bytes_transferred: numbers.as_ref().map_or(0, |n| n.bytes_transferred),
@@ -158,5 +158,17 @@ const fn origin(context: ErrorContext) -> wit::ErrorOrigin {
         ErrorContext::GeneralTransport => wit::ErrorOrigin::GeneralTransport,
         ErrorContext::RemoteApplication => wit::ErrorOrigin::RemoteApplication,
         ErrorContext::ServerCertificateCallback => wit::ErrorOrigin::ServerCertificateCallback,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::job::FileSpec;
+
+    #[test]
+    fn b141_handlers_see_no_password_of_a_url() {
+        let file = FileStatus::new(0, FileSpec::new("http://me:hunter2@h/x", "/x"));
+        assert_eq!(file_info(&file).remote, "http://me:***@h/x");
     }
 }

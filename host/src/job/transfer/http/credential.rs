@@ -49,7 +49,8 @@ pub enum AuthScheme {
     /// User and password as they are, with every request.
     #[default]
     Basic,
-    /// A proof of the password, when asked for it.
+    /// A proof of the password, when asked for it. A proxy is asked to let https through before it can
+    /// be shown one, so there it is of no use.
     Digest,
     /// A token, with every request.
     Bearer,

@@ -17,7 +17,7 @@ mod model;
 mod policy;
 mod profile;
 mod refused;
-mod time;
+pub(crate) mod time;
 mod transfer;
 
 pub use code::Code;
@@ -35,7 +35,7 @@ pub use policy::{FailurePolicy, Ladder, Next, Policy, Then, Tries, jitter_fracti
 pub use profile::{Backoff, Profile};
 pub use refused::RefusedKey;
 pub use time::Timestamp;
-pub use transfer::{HttpSpec, LimitSpec, PlacingSpec, TransferSpec, UploadSpec};
+pub use transfer::{HttpSpec, LimitSpec, PlacingSpec, TransferSpec, UploadSpec, rate};
 
 #[cfg(test)]
 mod law_matrix;

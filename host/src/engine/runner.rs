@@ -10,6 +10,8 @@ use crate::clock::Clock;
 use crate::job::{Command, ErrorInfo, FileStatus, Job, Outcome};
 use crate::store::{FileCheckpoint, Run, RunId, Store, StoreError};
 
+use super::{Quota, Throttle};
+
 /// Wait before something is told to a store that failed again.
 const STORE_RETRY: Duration = Duration::from_secs(1);
 
@@ -74,17 +76,30 @@ pub struct RunControl {
     pub clock: Clock,
     /// Fires when the run should make what it has durable and return [`RunEnd::Stopped`].
     pub stop: CancellationToken,
+    /// What is paid for every byte that is moved.
+    pub throttle: Throttle,
+    /// What the job may have in all, where it has a cap.
+    pub quota: Option<Arc<Quota>>,
 }
 
 impl RunControl {
     /// The control of one run.
     #[must_use]
-    pub fn new(run: RunId, store: Arc<dyn Store>, clock: Clock, stop: CancellationToken) -> Self {
+    pub fn new(
+        run: &Run,
+        store: Arc<dyn Store>,
+        clock: Clock,
+        stop: CancellationToken,
+        throttle: Throttle,
+    ) -> Self {
+        let cap = run.job.spec.transfer().limits.max_bytes;
         Self {
-            run,
+            run: run.id(),
             store,
             clock,
             stop,
+            throttle,
+            quota: cap.map(|most| Arc::new(Quota::new(most, &run.files))),
         }
     }
 

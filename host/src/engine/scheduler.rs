@@ -18,9 +18,12 @@ use crate::clock::Clock;
 use crate::job::{Command, Job, JobId, JobKind, JobState, Priority, Timestamp};
 use crate::store::{Change, ClaimJobs, RetentionRule, Run, RunId, Store, StoreError, remote_host};
 
+use super::Throttle;
+use super::bandwidth::Bandwidth;
 use super::intents::{IntentEnd, carry_out};
 use super::run::run_job;
 use super::runner::{RunControl, Runner};
+use super::throttle::{Bucket, LiveLevel};
 
 /// Foreground jobs taken in one claim. All of them run at once (B-68); this only bounds one
 /// transaction.
@@ -57,6 +60,7 @@ pub struct Engine {
     settings: EngineSettings,
     retention: watch::Receiver<RetentionRule>,
     runners: Runners,
+    bandwidth: Arc<Bandwidth>,
     running: HashMap<JobId, Running>,
     /// Claimed again while an earlier run of the same job still winds down: never two at a time on
     /// one temporary file.
@@ -102,6 +106,7 @@ impl Engine {
         runners: Runners,
     ) -> Self {
         Self {
+            bandwidth: Arc::new(Bandwidth::new(clock.clone())),
             store,
             clock,
             settings,
@@ -257,6 +262,7 @@ impl Engine {
             .first()
             .map(|file| remote_host(&file.remote))
             .unwrap_or_default();
+        let level = LiveLevel::new(run.job.priority);
         self.running.insert(
             id,
             Running {
@@ -267,12 +273,19 @@ impl Engine {
                 background,
             },
         );
-        let control = RunControl::new(run.id(), Arc::clone(&self.store), self.clock.clone(), stop);
+        let throttle = self.throttle(&run, level);
+        let control = RunControl::new(&run, Arc::clone(&self.store), self.clock.clone(), stop, throttle);
         let runner = self.runners.get(&run.job.kind).map(Arc::clone);
         let (store, clock) = (Arc::clone(&self.store), self.clock.clone());
         let span = tracing::info_span!("job", job = %id, attempt = run.job.attempt);
         let work = async move { Ended::Run(id, run_job(run, runner, control, store, clock).await) };
         self.tasks.spawn(work.instrument(span));
+    }
+
+    fn throttle(&self, run: &Run, level: LiveLevel) -> Throttle {
+        let own = run.job.spec.transfer().limits.rate;
+        let own = own.map(|rate| Arc::new(Bucket::new(self.clock.clone(), Some(rate))));
+        Throttle::new(own, level, Arc::clone(&self.bandwidth))
     }
 
     async fn start_intents(&mut self) {

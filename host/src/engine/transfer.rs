@@ -27,7 +27,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
-use super::{IntentControl, RunControl, RunEnd, Runner, Stopped};
+use super::{IntentControl, Quota, RunControl, RunEnd, Runner, Stopped, Throttle};
 use crate::clock::Clock;
 use crate::config::TransferConfig;
 use crate::job::{Code, ErrorContext, ErrorInfo, FileStatus, Job, JobKind, Outcome};
@@ -132,7 +132,7 @@ impl Runner for TransferRunner {
     }
 }
 
-/// What fetching needs of a [`RunControl`]: the two things it tells the store. Kept this small so that
+/// What fetching needs of a [`RunControl`]: what it tells the store, and its limits. Kept this small so that
 /// fetching is tested without one.
 trait Progress: Sync {
     /// See [`RunControl::connected`].
@@ -140,6 +140,16 @@ trait Progress: Sync {
 
     /// See [`RunControl::checkpoint`].
     fn checkpoint(&self, file: FileStatus) -> impl Future<Output = Result<(), Stopped>> + Send;
+
+    /// See [`RunControl::throttle`]; `None` is no limit.
+    fn throttle(&self) -> Option<&Throttle> {
+        None
+    }
+
+    /// See [`RunControl::quota`].
+    fn quota(&self) -> Option<&Quota> {
+        None
+    }
 }
 
 impl Progress for RunControl {
@@ -149,5 +159,13 @@ impl Progress for RunControl {
 
     async fn checkpoint(&self, file: FileStatus) -> Result<(), Stopped> {
         Self::checkpoint(self, file).await
+    }
+
+    fn throttle(&self) -> Option<&Throttle> {
+        Some(&self.throttle)
+    }
+
+    fn quota(&self) -> Option<&Quota> {
+        self.quota.as_deref()
     }
 }

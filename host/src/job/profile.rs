@@ -84,6 +84,23 @@ impl Profile {
         }
     }
 
+    /// How long a job may connect and transfer, all its runs together (B-61).
+    #[must_use]
+    pub fn max_time(self) -> Duration {
+        match self {
+            Self::Sexton | Self::Bits | Self::DeliveryOptimization => Duration::from_secs(90 * DAY),
+        }
+    }
+
+    /// Background transfers at the same time, where the configuration does not say (B-68).
+    #[must_use]
+    pub fn slots(self) -> u64 {
+        match self {
+            Self::Sexton => 8,
+            Self::Bits | Self::DeliveryOptimization => 1,
+        }
+    }
+
     /// Open jobs one owner may have (B-16).
     #[must_use]
     pub fn jobs_per_owner(self) -> u32 {

@@ -9,7 +9,7 @@ mod upload;
 use serde::{Deserialize, Serialize};
 
 pub use http::HttpSpec;
-pub use limits::LimitSpec;
+pub use limits::{LimitSpec, rate};
 pub use placing::PlacingSpec;
 pub use upload::UploadSpec;
 

@@ -13,7 +13,7 @@ mod tests;
 mod throttle;
 pub mod transfer;
 
-pub use bandwidth::{Bandwidth, Rates};
+pub use bandwidth::Bandwidth;
 pub use quota::Quota;
 pub use runner::{IntentControl, RunControl, RunEnd, Runner, Stopped};
 pub use scheduler::{Engine, EngineSettings, Runners};

@@ -9,7 +9,7 @@ use super::raw::{RawFailFast, RawFormat, RawHost, RawLog, RawMode, RawRetention,
 use super::value::{At, Quantity, Term, TermOrNever, Whole};
 use super::{
     Config, FailFastConfig, FailFastMode, HostConfig, LogConfig, LogFormat, Overrides, RetentionConfig,
-    TransferConfig, check_plugin, check_subscribe, read,
+    TransferConfig, TransferRules, check_plugin, check_subscribe, read,
 };
 use crate::job::Profile;
 
@@ -195,6 +195,7 @@ impl Check<'_, '_> {
         let least = Duration::from_millis(10);
         let as_usize = |count| usize::try_from(count).unwrap_or(usize::MAX);
         TransferConfig {
+            rules: TransferRules::default(),
             slots: as_usize(self.count("transfer.slots", raw.slots.as_ref(), slots, 1000)),
             slots_per_host: as_usize(self.count(
                 "transfer.slots_per_host",

@@ -244,7 +244,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::engine::bandwidth::Rates;
+    use crate::config::Rates;
 
     impl Bucket {
         async fn take(&self, bytes: u64) {

@@ -81,7 +81,7 @@ impl TransferRunner {
 #[async_trait]
 impl Runner for TransferRunner {
     async fn run(&self, run: Run, control: RunControl) -> RunEnd {
-        let Run { job, files } = run;
+        let Run { job, files, .. } = run;
         if job.kind != JobKind::Download {
             return RunEnd::Fatal {
                 error: self.not_implemented(&job),

@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 use super::super::{Engine, EngineSettings, IntentControl, RunControl, RunEnd, Runner, Runners};
 pub(super) use crate::clock::until;
 use crate::clock::{Clock, POLL, POLLS};
+use crate::config::TransferRules;
 use crate::job::{
     Code, Command, ErrorContext, ErrorInfo, EventKind, FileSpec, FileStatus, Job, JobId, JobKind, JobSpec,
     JobState, Outcome, Priority, Profile, Role, Route, Router, Timestamp,
@@ -242,6 +243,8 @@ pub(super) struct Scene {
     pub(super) store: Arc<FaultStore>,
     pub(super) runner: Arc<Scripted>,
     pub(super) settings: EngineSettings,
+    pub(super) rules: watch::Sender<Arc<TransferRules>>,
+    pub(super) network: watch::Sender<bool>,
     stop: CancellationToken,
     task: Option<JoinHandle<()>>,
     /// Held so that the engine hears no end of it.
@@ -275,6 +278,8 @@ impl Scene {
                 slots_per_host: 6,
                 drain: Duration::from_secs(20),
             },
+            rules: watch::Sender::default(),
+            network: watch::Sender::new(true),
             stop: CancellationToken::new(),
             task: None,
             _retention: sender,
@@ -291,13 +296,14 @@ impl Scene {
             self.settings,
             self.retention.clone(),
             runners,
-        );
+        )
+        .governed(self.rules.subscribe(), self.network.subscribe());
         self.task = Some(tokio::spawn(engine.run(self.stop.clone())));
     }
 
     /// Asks the engine to end and waits for it.
     pub(super) async fn drain(&mut self) {
-        self.stop.cancel();
+        std::mem::take(&mut self.stop).cancel();
         self.task.take().unwrap().await.unwrap();
     }
 

@@ -4,6 +4,7 @@
 
 mod bandwidth;
 mod intents;
+pub mod network;
 mod quota;
 mod run;
 mod runner;

@@ -32,6 +32,9 @@ pub(super) async fn run(
     if !submitted.new {
         output.note("this key had been used before; this is its first job");
     }
+    for warning in &submitted.warnings {
+        output.note(format!("warning: {warning}"));
+    }
     if !wait {
         return Ok(ExitStatus::Done);
     }
@@ -70,7 +73,10 @@ fn request(kind: JobKind, files: Vec<FileRequest>, options: SubmitOptions) -> Su
         notify_command: options.notify_command,
         retry_delay_ms: options.retry_delay.map(millis),
         no_progress_ms: options.no_progress.map(millis),
-        transfer: TransferSpec::default(),
+        transfer: TransferSpec {
+            limits: options.limits.into(),
+            ..TransferSpec::DEFAULT
+        },
         files,
         key: options.key,
         suspended: options.suspended,

@@ -58,7 +58,11 @@ fn bandwidth(check: &mut Check<'_, '_>, raw: &RawBandwidth) -> BandwidthConfig {
 fn window(check: &mut Check<'_, '_>, raw: &RawWindow) -> Window {
     // Words that are no days have been taken out, and reported.
     let nothing_written = |at: &At<Vec<RawDay>>| !check.report.source.slice(&at.span).contains(['"', '\'']);
-    if let Some(at) = raw.days.as_ref().filter(|at| at.value.is_empty() && nothing_written(at)) {
+    if let Some(at) = raw
+        .days
+        .as_ref()
+        .filter(|at| at.value.is_empty() && nothing_written(at))
+    {
         let fault = Fault::new("`days` is empty: the window would never open");
         let fault = fault.hint("leave `days` out for every day");
         check

@@ -73,6 +73,11 @@ fn job(new: NewJob) -> (Job, Vec<FileStatus>) {
     (job, files)
 }
 
+/// The job as it is accepted.
+pub(in crate::api) fn queued(new: NewJob) -> Job {
+    job(new).0
+}
+
 #[async_trait]
 impl Store for FakeStore {
     async fn submit(&self, new: NewJob) -> Result<Submitted, StoreError> {

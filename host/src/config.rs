@@ -23,6 +23,7 @@ mod schema;
 mod show;
 mod shown;
 mod value;
+mod value_rules;
 
 #[cfg(test)]
 mod tests;

@@ -40,15 +40,16 @@ use tokio::sync::broadcast;
 
 use crate::job::{Command, DeliveryId, FileStatus, Job, JobId, PluginName, Router, Timestamp};
 
+pub use claims::Yielding;
 pub use fault::{Fault, FaultStore, Verb};
-pub use holds::is_loopback;
+pub use holds::{Hold, HoldJobs, is_loopback};
 pub use jobs::remote_host;
 pub use sqlite::{SqliteOptions, SqliteStore};
 pub use trace::{Did, Listener, Standing, TraceStore};
 pub use types::{
     AfterFailure, Change, Claim, ClaimDeliveries, ClaimJobs, Counts, DeliveryFilter, DeliveryRecord,
-    FileCheckpoint, Hold, HoldJobs, JobFilter, NewJob, RetentionRule, Run, RunId, SettleResult, Settlement,
-    Stage, StoreError, Submitted, Verdict, Yielding,
+    FileCheckpoint, JobFilter, NewJob, RetentionRule, Run, RunId, SettleResult, Settlement, Stage,
+    StoreError, Submitted, Verdict,
 };
 
 /// Durable state. Every method that changes something returns only after its commit is durable.

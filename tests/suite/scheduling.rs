@@ -156,6 +156,7 @@ fn b29_without_a_network_transfers_wait_and_with_it_every_transient_error_is_tri
     );
     host.wait_state(&retry, "transient-error");
     host.configure("[transfer]\nnetwork = 'down'\n");
+    host.cli(&["reload"]).code(0);
     // TEST-NET-1: nothing is sent to it, for there is no network.
     let far = get(&host, "http://192.0.2.1/x", "far", &[]);
     let job = waits(&host, &far, "network");

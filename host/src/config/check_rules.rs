@@ -8,7 +8,8 @@ use super::check::{Check, DAY};
 use super::error::Fault;
 use super::raw::RawTransfer;
 use super::raw_rules::{MIDNIGHT, RawBandwidth, RawDay, RawNetwork, RawWindow};
-use super::value::{At, Rate};
+use super::value::At;
+use super::value_rules::Rate;
 use super::{BandwidthConfig, NetworkMode, Rates, TransferRules, Window};
 
 /// Windows of the file: each is looked at whenever a window opens or closes.

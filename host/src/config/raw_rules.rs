@@ -6,7 +6,8 @@ use jiff::civil::{Time, Weekday};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::value::{At, Moment, Rate};
+use super::value::At;
+use super::value_rules::{Moment, Rate};
 use crate::job::HoldReason;
 
 /// Bytes a second, by priority: `"2MB"`, `"800kbps"`, `"0"` to stop, `"unlimited"`.

@@ -7,7 +7,8 @@ use super::raw::{
     RawMode, RawOn, RawPlugin, RawPolicy, RawRetention, RawSubscribe, RawTransfer,
 };
 use super::raw_rules::{RawBandwidth, RawDay, RawHold, RawNetwork, RawWindow};
-use super::value::{At, Fraction, Moment, Rate, Size, Term, TermOrNever, Whole};
+use super::value::{At, Fraction, Size, Term, TermOrNever, Whole};
+use super::value_rules::{Moment, Rate};
 use super::{BandwidthConfig, NetworkMode, Window};
 use super::{Config, DirGrant, FailFastMode, Grant, LogFormat, Origin, PluginConfig, Subscription};
 use crate::job::{FailureClass, Policy};

@@ -4,13 +4,10 @@ use std::fmt;
 use std::ops::Range;
 use std::time::Duration;
 
-use jiff::civil::Time;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{self, Deserializer, Visitor};
 use serde::{Deserialize, Serialize, Serializer};
 use toml::Spanned;
-
-use crate::job::rate;
 
 /// Bytes of the file that a value or key takes.
 pub(super) type Span = Range<usize>;
@@ -70,8 +67,6 @@ const TERM: &str = "a duration in quotes such as \"30s\", \"5min\" or \"14d\"";
 const SIZE: &str = "a size in quotes such as \"64MiB\"";
 /// What a fraction looks like.
 const FRACTION: &str = "a fraction from 0 to 1 such as 0.1, or \"10%\"";
-/// What a rate looks like.
-const RATE: &str = "bytes or bits a second in quotes such as \"2MB\" or \"800kbps\", \"0\", or \"unlimited\"";
 /// What a count looks like.
 const WHOLE: &str = "a whole number, 0 or more";
 
@@ -127,14 +122,6 @@ impl Quantity for Fraction {
     }
 }
 
-/// Bytes a second; `None` is unlimited: `"2MB"`, `"800kbps"`, `"unlimited"`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Rate(pub(super) Option<u64>);
-
-/// A time of the day: `"08:30"`; `"24:00"` is the midnight that follows.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Moment(pub(super) Time);
-
 /// A count.
 #[derive(Clone, Copy, Debug, PartialEq, PartialOrd)]
 pub(super) struct Whole(pub(super) u64);
@@ -152,7 +139,7 @@ impl Quantity for f64 {
 }
 
 /// Reads a scalar: each kind of value has a function, the others are refused with `expecting`.
-struct Scalar<T> {
+pub(super) struct Scalar<T> {
     expecting: &'static str,
     text: Option<fn(&str) -> Option<T>>,
     whole: Option<fn(u64) -> T>,
@@ -166,6 +153,16 @@ impl<T> Scalar<T> {
             text: None,
             whole: None,
             float: None,
+        }
+    }
+}
+
+impl<T> Scalar<T> {
+    /// What is written as text.
+    pub(super) fn of_text(expecting: &'static str, read: fn(&str) -> Option<T>) -> Self {
+        Self {
+            text: Some(read),
+            ..Self::new(expecting)
         }
     }
 }
@@ -218,15 +215,6 @@ fn size(text: &str) -> Option<Size> {
         .map(|size| Size(size.as_u64()))
 }
 
-fn moment(text: &str) -> Option<Moment> {
-    let (hour, minute) = text.split_once(':')?;
-    let (hour, minute): (i8, i8) = (hour.parse().ok()?, minute.parse().ok()?);
-    match (hour, minute) {
-        (24, 0) => Some(Moment(Time::midnight())),
-        _ => Time::new(hour, minute, 0, 0).ok().map(Moment),
-    }
-}
-
 fn percent(text: &str) -> Option<Fraction> {
     let number: f64 = text.strip_suffix('%')?.trim_end().parse().ok()?;
     Some(Fraction(number / 100.0))
@@ -272,42 +260,6 @@ impl<'de> Deserialize<'de> for Fraction {
     }
 }
 
-impl<'de> Deserialize<'de> for Rate {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(Scalar {
-            text: Some(|text| match text {
-                "unlimited" => Some(Self(None)),
-                other => rate(other).map(|rate| Self(Some(rate))),
-            }),
-            ..Scalar::new(RATE)
-        })
-    }
-}
-
-impl Serialize for Rate {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        match self.0 {
-            Some(bytes) => serializer.collect_str(&format_args!("{bytes}B")),
-            None => serializer.serialize_str("unlimited"),
-        }
-    }
-}
-
-impl<'de> Deserialize<'de> for Moment {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(Scalar {
-            text: Some(moment),
-            ..Scalar::new("a time of the day in quotes such as \"08:30\"")
-        })
-    }
-}
-
-impl Serialize for Moment {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(&format_args!("{:02}:{:02}", self.0.hour(), self.0.minute()))
-    }
-}
-
 impl<'de> Deserialize<'de> for Whole {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserializer.deserialize_any(Scalar {
@@ -350,6 +302,7 @@ impl Serialize for Whole {
     }
 }
 
+/// How the JSON schema writes these values.
 macro_rules! schema {
     ($($name:ident: $schema:tt;)+) => { $(
         impl JsonSchema for $name {
@@ -365,6 +318,7 @@ macro_rules! schema {
         }
     )+ };
 }
+pub(super) use schema;
 
 schema! {
     Term: { "type": "string", "pattern": "^[0-9]", "examples": ["500ms", "30s", "5min", "24h", "14d"] };
@@ -374,8 +328,6 @@ schema! {
         { "type": "number", "minimum": 0, "maximum": 1 },
         { "type": "string", "pattern": "^[0-9.]+ *%$" }
     ], "examples": [0.1, "10%"] };
-    Rate: { "type": "string", "pattern": "^([0-9]|unlimited$)", "examples": ["2MB", "800kbps", "0", "unlimited"] };
-    Moment: { "type": "string", "pattern": "^[0-9]{1,2}:[0-9]{2}$", "examples": ["08:30", "24:00"] };
     Whole: { "type": "integer", "minimum": 0 };
 }
 

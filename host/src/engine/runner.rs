@@ -1,5 +1,6 @@
 //! What a runner is: the one seam between the scheduler and the kinds of work.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -80,6 +81,8 @@ pub struct RunControl {
     pub throttle: Throttle,
     /// What the job may have in all, where it has a cap.
     pub quota: Option<Arc<Quota>>,
+    /// Whether a later run could go on from here.
+    pub(super) resumable: Arc<AtomicBool>,
 }
 
 impl RunControl {
@@ -100,7 +103,14 @@ impl RunControl {
             stop,
             throttle,
             quota: cap.map(|most| Arc::new(Quota::new(most, &run.files))),
+            resumable: Arc::new(AtomicBool::new(true)),
         }
+    }
+
+    /// Says whether a later run could go on with what is being worked on: what it would have to begin
+    /// again keeps its slot beyond its time slice.
+    pub fn set_resumable(&self, resumable: bool) {
+        self.resumable.store(resumable, Ordering::Relaxed);
     }
 
     /// The other side answered and bytes flow (B-23): the job's error object vanishes.

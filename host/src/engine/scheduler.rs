@@ -7,6 +7,7 @@ mod conditions;
 mod doubt;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -95,6 +96,7 @@ struct Running {
     level: LiveLevel,
     is_transfer: bool,
     began: Timestamp,
+    resumable: Arc<AtomicBool>,
     slice_over: bool,
     max_time: Duration,
     /// When its maximum time is used up (B-61).

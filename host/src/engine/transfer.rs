@@ -146,6 +146,9 @@ trait Progress: Sync {
         None
     }
 
+    /// See [`RunControl::set_resumable`].
+    fn set_resumable(&self, _: bool) {}
+
     /// See [`RunControl::quota`].
     fn quota(&self) -> Option<&Quota> {
         None
@@ -163,6 +166,10 @@ impl Progress for RunControl {
 
     fn throttle(&self) -> Option<&Throttle> {
         Some(&self.throttle)
+    }
+
+    fn set_resumable(&self, resumable: bool) {
+        Self::set_resumable(self, resumable);
     }
 
     fn quota(&self) -> Option<&Quota> {

@@ -347,6 +347,22 @@ fn a_held_job_is_not_released_and_a_failed_batch_ends_as_failed() {
 }
 
 #[test]
+fn b59_without_a_no_progress_time_out_any_error_is_fatal_and_progress_clears_the_clock() {
+    let mut never = job(Transferring);
+    never.spec.no_progress = Duration::ZERO;
+    assert_eq!(apply(&never, &transient(5)).unwrap().to, JobState::Error);
+    let mut first = job(Transferring);
+    apply(&first, &transient(5)).unwrap().carry_out(&mut first);
+    apply(&first, &Command::HoldOver).unwrap_err();
+    apply(&first, &Command::RetryDue { at: at(10) })
+        .unwrap()
+        .carry_out(&mut first);
+    apply(&first, &Command::Start).unwrap().carry_out(&mut first);
+    apply(&first, &transient(60)).unwrap().carry_out(&mut first);
+    assert_eq!(first.no_progress_since, Some(at(5)), "since the first of them");
+}
+
+#[test]
 fn b64_what_holds_a_job_is_not_counted_whoever_says_it() {
     for reason in HoldReason::ALL.iter().copied() {
         for command in [

@@ -131,6 +131,25 @@ mod tests {
     use super::*;
 
     #[test]
+    fn d09_delivery_optimization_gives_up_after_a_day_without_a_byte() {
+        // Its documents name an hour for some priorities and a day for others: the day is for all.
+        let seconds = Profile::DeliveryOptimization.no_progress().as_secs();
+        assert_eq!(seconds, 86_400);
+    }
+
+    #[test]
+    fn b59_the_others_give_up_after_fourteen_days() {
+        for profile in [Profile::Sexton, Profile::Bits] {
+            assert_eq!(profile.no_progress().as_secs(), 1_209_600);
+        }
+    }
+
+    #[test]
+    fn d10_there_is_one_background_slot_beside_all_foreground_jobs() {
+        assert_eq!(Profile::DeliveryOptimization.slots(), 1);
+    }
+
+    #[test]
     fn b57_the_default_retry_delay_doubles_to_ten_minutes() {
         let retry = Profile::Sexton.retry();
         let seconds: Vec<u64> = (0..9).map(|n| retry.delay(n).as_secs()).collect();

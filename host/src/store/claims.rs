@@ -10,7 +10,7 @@ use crate::job::{Command, Priority};
 
 use super::rows::{JobClaim, int, load_files, load_job_at, rank};
 use super::writer::{Done, Work};
-use super::{ClaimJobs, Run, Yielding};
+use super::{ClaimJobs, Run};
 
 /// Files of a run that are read inside the transaction. Those of larger jobs are read beside it, so
 /// that a job of many files holds up nobody.
@@ -22,6 +22,25 @@ const LOOK_JOBS: usize = 256;
 /// Remote hosts that a claim looks at after that. The next claim goes on where this one ended, so
 /// that every host has its turn however many there are.
 const LOOK_HOSTS: usize = 256;
+
+/// A running background job that makes room for others (B-25, B-68).
+#[derive(Clone, Debug)]
+pub struct Yielding {
+    /// Its level: it yields to every higher one.
+    pub level: Priority,
+    /// Its remote host.
+    pub host: String,
+    /// Its time slice is over: it yields to its own level too.
+    pub slice_over: bool,
+}
+
+impl Yielding {
+    /// Whether it makes room for a job of this level.
+    #[must_use]
+    pub fn yields_to(&self, level: Priority) -> bool {
+        level < self.level || (self.slice_over && level == self.level)
+    }
+}
 
 /// Where each level's look over the remote hosts goes on. Kept in memory: a new start begins anew.
 #[derive(Default)]

@@ -6,10 +6,29 @@ use crate::job::{Command, ErrorContext, ErrorInfo, HoldReason, Priority};
 
 use super::rows::{int, load_job_at, rank};
 use super::writer::{Done, Work};
-use super::{Hold, HoldJobs};
 
 /// Jobs moved in one transaction; the rest follows in the next.
 const AT_ONCE: usize = 500;
+
+/// What holds transfers now, and which.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Hold {
+    /// Why.
+    pub reason: HoldReason,
+    /// Whose: transfers of these levels.
+    pub levels: Vec<Priority>,
+    /// What the error object of each says.
+    pub description: String,
+}
+
+/// The conditions that jobs are to be brought in line with.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct HoldJobs {
+    /// What holds; where two hold a job, the first is named.
+    pub holds: Vec<Hold>,
+    /// The network has come back: every job in `transient-error` goes on, unless it is held (B-29).
+    pub network_returned: bool,
+}
 
 /// Names of this machine in the `host` column, and none at all: such jobs need no network (B-31). A
 /// job counts by its first file, as for slots.

@@ -5,10 +5,11 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::Yielding;
 use crate::job::{
-    Code, Command, DeliveryId, DeliveryState, ErrorInfo, EventKind, FailureRecord, FileSpec, FileStatus,
-    HoldReason, Job, JobId, JobKind, JobSpec, JobState, Outcome, OwnerName, PluginName, Priority, Refusal,
-    Role, StateRead, StateWrite, Timestamp,
+    Code, Command, DeliveryId, DeliveryState, ErrorInfo, EventKind, FailureRecord, FileSpec, FileStatus, Job,
+    JobId, JobKind, JobSpec, JobState, Outcome, OwnerName, PluginName, Priority, Refusal, Role, StateRead,
+    StateWrite, Timestamp,
 };
 
 /// A job to be accepted.
@@ -54,45 +55,6 @@ pub struct ClaimJobs {
     pub yielding: Vec<Yielding>,
     /// How long the claim holds without renewal, for backends with several hosts.
     pub lease: Duration,
-}
-
-/// A running background job that makes room for others (B-25, B-68).
-#[derive(Clone, Debug)]
-pub struct Yielding {
-    /// Its level: it yields to every higher one.
-    pub level: Priority,
-    /// Its remote host.
-    pub host: String,
-    /// Its time slice is over: it yields to its own level too.
-    pub slice_over: bool,
-}
-
-impl Yielding {
-    /// Whether it makes room for a job of this level.
-    #[must_use]
-    pub fn yields_to(&self, level: Priority) -> bool {
-        level < self.level || (self.slice_over && level == self.level)
-    }
-}
-
-/// What holds transfers now, and which.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Hold {
-    /// Why.
-    pub reason: HoldReason,
-    /// Whose: transfers of these levels.
-    pub levels: Vec<Priority>,
-    /// What the error object of each says.
-    pub description: String,
-}
-
-/// The conditions that jobs are to be brought in line with.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct HoldJobs {
-    /// What holds; where two hold a job, the first is named.
-    pub holds: Vec<Hold>,
-    /// The network has come back: every job in `transient-error` goes on, unless it is held (B-29).
-    pub network_returned: bool,
 }
 
 /// One run of one job: the fence of everything its runner says.

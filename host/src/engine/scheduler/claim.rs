@@ -4,6 +4,7 @@
 //! slot it will have, the job that makes room is asked to stop, and the other begins once it has.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, OnceLock};
 
 use tokio_util::sync::CancellationToken;
@@ -27,12 +28,17 @@ impl Running {
         self.stop.is_cancelled()
     }
 
+    /// What would have to begin again would never end, slice by slice.
+    fn has_had_its_turn(&self) -> bool {
+        self.slice_over && self.resumable.load(Ordering::Relaxed)
+    }
+
     /// Only a transfer can go on later from where it stands.
     fn yielding(&self) -> Option<Yielding> {
         (self.is_transfer && self.is_background() && !self.is_leaving()).then(|| Yielding {
             level: self.level.get(),
             host: self.host.clone(),
-            slice_over: self.slice_over,
+            slice_over: self.has_had_its_turn(),
         })
     }
 }
@@ -125,8 +131,9 @@ impl Engine {
         let on_host = self
             .running
             .values()
-            .filter(|one| one.is_background() && one.host == host);
-        let host_is_full = on_host.count() >= self.settings.slots_per_host;
+            .filter(|one| one.is_background() && !one.is_leaving() && one.host == host);
+        let coming = self.waiting.values().filter(|run| host_of(run) == host);
+        let host_is_full = on_host.count() + coming.count() >= self.settings.slots_per_host;
         let yields = |one: &&Running| {
             let there = !host_is_full || one.host == host;
             there && one.yielding().is_some_and(|it| it.yields_to(level))
@@ -135,9 +142,9 @@ impl Engine {
             .running
             .values()
             .filter(yields)
-            .max_by_key(|one| (one.level.get(), one.slice_over, one.began));
+            .max_by_key(|one| (one.level.get(), one.has_had_its_turn(), one.began));
         if let Some(victim) = victim {
-            victim.end_with(if victim.slice_over {
+            victim.end_with(if victim.has_had_its_turn() {
                 Command::SliceOver
             } else {
                 Command::Yield
@@ -173,15 +180,26 @@ impl Engine {
         let now = self.clock.now();
         let max_time = limits.max_time(run.job.spec.profile);
         let expires = now.after(max_time.saturating_sub(run.active));
+        let own = limits
+            .rate
+            .map(|rate| Bucket::new(self.clock.clone(), Some(rate)));
+        let throttle = Throttle::new(
+            own.map(Arc::new),
+            level.clone(),
+            Arc::clone(&self.conditions.bandwidth),
+        );
+        let (store, clock) = (Arc::clone(&self.store), self.clock.clone());
+        let control = RunControl::new(&run, Arc::clone(&store), clock.clone(), stop, throttle);
         let running = Running {
             run: run.id(),
             revision: run.job.revision,
-            stop: stop.clone(),
+            stop: control.stop.clone(),
             verdict: Arc::clone(&verdict),
             host: host_of(&run),
-            level: level.clone(),
+            level,
             is_transfer: run.job.kind.family() == Family::Transfer,
             began: now,
+            resumable: Arc::clone(&control.resumable),
             slice_over: false,
             max_time,
             expires,
@@ -189,12 +207,6 @@ impl Engine {
         };
         self.running.insert(id, running);
         self.set_alarm(id);
-        let own = limits
-            .rate
-            .map(|rate| Bucket::new(self.clock.clone(), Some(rate)));
-        let throttle = Throttle::new(own.map(Arc::new), level, Arc::clone(&self.conditions.bandwidth));
-        let (store, clock) = (Arc::clone(&self.store), self.clock.clone());
-        let control = RunControl::new(&run, Arc::clone(&store), clock.clone(), stop, throttle);
         let runner = self.runners.get(&run.job.kind).map(Arc::clone);
         let span = tracing::info_span!("job", job = %id, attempt = run.job.attempt);
         let work = async move { Ended::Run(id, run_job(run, runner, control, verdict, store, clock).await) };

@@ -37,6 +37,8 @@ pub(super) enum Work {
     Held(Box<Work>),
     /// Waits for the gate whatever it is asked, then does this.
     Stubborn(Box<Work>),
+    /// Says that a later run could not go on with it, then does this.
+    Whole(Box<Work>),
     /// Waits to be asked to stop, and says this all the same.
     Deaf(Box<Work>),
 }
@@ -160,6 +162,10 @@ impl Scripted {
             Work::Stubborn(then) => {
                 let mut gate = self.gate.subscribe();
                 gate.wait_for(|open| *open).await.unwrap();
+                Box::pin(self.work(*then, attempt, control)).await
+            }
+            Work::Whole(then) => {
+                control.set_resumable(false);
                 Box::pin(self.work(*then, attempt, control)).await
             }
             Work::Deaf(then) => {

@@ -194,6 +194,24 @@ async fn b69_a_slice_ends_only_for_somebody_who_waits() {
     scene.is(first.id, JobState::Acknowledged).await;
 }
 
+#[tokio::test]
+async fn b69_what_would_have_to_begin_again_keeps_its_slot() {
+    let scene = Scene::one_slot().await;
+    let held = Work::Held(Box::new(Work::Finish));
+    scene.runner.script("whole", vec![Work::Whole(Box::new(held))]);
+    let whole = scene.put("whole", Priority::Normal).await;
+    scene.runs(whole.id, 1).await;
+    let waiting = scene.put("b", Priority::Normal).await;
+    scene.clock.advance(SLICE * 2);
+    scene.passes().await;
+    assert_eq!(scene.runner.runs_of(waiting.id), 0);
+    // A higher level comes first all the same.
+    let high = scene.put("c", Priority::High).await;
+    scene.runs(high.id, 1).await;
+    scene.is(whole.id, JobState::Queued).await;
+    scene.runner.open();
+}
+
 fn for_a_minute(name: &str) -> NewJob {
     let mut spec = JobSpec::new(name, Profile::Bits);
     spec.transfer = Some(Box::new(TransferSpec {

@@ -123,6 +123,8 @@ impl<'a, P: Progress> Pour<'a, P> {
         idle: Duration,
         file: FileStatus,
     ) -> Self {
+        // Without a name for its version, what is here must be fetched anew (B-94).
+        progress.set_resumable(file.validator.is_some());
         let state = State {
             received: file.bytes_transferred,
             handed: file.bytes_transferred,

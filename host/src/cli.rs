@@ -5,6 +5,7 @@
 
 mod args;
 mod args_http;
+mod args_limits;
 mod delivery;
 mod error;
 mod exit;

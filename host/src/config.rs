@@ -5,9 +5,11 @@
 //! are found at once; the checks (`check*`) turn these into the types below. `show` and `schema`
 //! go the other way from the same raw shapes, so that what is read, shown and documented agree.
 
+mod bandwidth;
 mod check;
 mod check_grant;
 mod check_plugin;
+mod check_rules;
 mod check_subscribe;
 mod error;
 mod explain;
@@ -15,15 +17,18 @@ mod live;
 mod load;
 mod raw;
 mod raw_either;
+mod raw_rules;
 mod read;
 mod schema;
 mod show;
 mod shown;
 mod value;
+mod value_rules;
 
 #[cfg(test)]
 mod tests;
 
+pub use bandwidth::{BandwidthConfig, Rates, Window};
 pub use error::{ConfigError, ConfigErrors};
 pub use load::client_socket;
 pub use schema::schema;
@@ -33,7 +38,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::job::{EventKind, FailureClass, Family, PluginName, Policy, Profile, ProxySpec};
+use crate::job::{EventKind, FailureClass, Family, HoldReason, PluginName, Policy, Profile, ProxySpec};
 
 /// `config/sexton.toml`: every key with its meaning and default.
 ///
@@ -138,6 +143,45 @@ pub struct TransferConfig {
     /// By which proxies servers are reached, where a job says nothing (default: as the environment
     /// says).
     pub proxy: ProxySpec,
+    /// What applies live.
+    pub rules: TransferRules,
+}
+
+/// When and how fast transfers run: the keys of `[transfer]` that apply live.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TransferRules {
+    /// How long a background transfer runs before others of its level have their turn (default 5 min,
+    /// B-69).
+    pub slice: Duration,
+    /// How fast (default: as fast as it goes).
+    pub bandwidth: BandwidthConfig,
+    /// Whether there is a network (default: as the routing tables say).
+    pub network: NetworkMode,
+    /// Why background transfers are held by the operator (default: they are not).
+    pub hold: Option<HoldReason>,
+}
+
+impl Default for TransferRules {
+    fn default() -> Self {
+        Self {
+            slice: Duration::from_secs(300),
+            bandwidth: BandwidthConfig::default(),
+            network: NetworkMode::Auto,
+            hold: None,
+        }
+    }
+}
+
+/// `[transfer] network`
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum NetworkMode {
+    /// As the routing tables say.
+    #[default]
+    Auto,
+    /// There is one, whatever they say.
+    Up,
+    /// There is none.
+    Down,
 }
 
 /// `[retention]`; `None` is never.

@@ -2,13 +2,20 @@
 //! It knows nothing of plugins and calls nobody back; it hears of others' decisions by the store's
 //! changes.
 
+mod bandwidth;
 mod intents;
+pub mod network;
+mod quota;
 mod run;
 mod runner;
 mod scheduler;
 #[cfg(test)]
 mod tests;
+mod throttle;
 pub mod transfer;
 
+pub use bandwidth::Bandwidth;
+pub use quota::Quota;
 pub use runner::{IntentControl, RunControl, RunEnd, Runner, Stopped};
 pub use scheduler::{Engine, EngineSettings, Runners};
+pub use throttle::Throttle;

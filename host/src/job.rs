@@ -11,13 +11,14 @@ mod error;
 mod event;
 mod failure;
 mod file;
+mod hold;
 mod id;
 mod law;
 mod model;
 mod policy;
 mod profile;
 mod refused;
-mod time;
+pub(crate) mod time;
 mod transfer;
 
 pub use code::Code;
@@ -27,6 +28,7 @@ pub use error::{ErrorContext, ErrorInfo, FileRef, Leg};
 pub use event::{EventKind, Interface, Role, Route, Router};
 pub use failure::{FailureClass, FailureRecord};
 pub use file::{FilePlan, FileRange, FileSpec, FileStatus, Progress};
+pub use hold::HoldReason;
 pub use id::{DeliveryId, InvalidName, JobId, OwnerName, PluginName};
 pub use law::apply;
 pub(crate) use model::words;
@@ -37,7 +39,7 @@ pub use refused::RefusedKey;
 pub use time::Timestamp;
 pub use transfer::{
     AuthScheme, AuthTarget, Credential, Header, HttpSpec, LimitSpec, PlacingSpec, ProxySpec, ProxyUse,
-    Redirects, SecretRef, SecretSource, StatusClass, TlsSpec, TransferSpec, UploadSpec,
+    Redirects, SecretRef, SecretSource, StatusClass, TlsSpec, TransferSpec, UploadSpec, rate,
 };
 
 #[cfg(test)]

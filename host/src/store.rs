@@ -9,6 +9,7 @@ mod backfill;
 mod calls;
 mod claims;
 mod fault;
+mod holds;
 mod jobs;
 mod list;
 mod open;
@@ -39,7 +40,9 @@ use tokio::sync::broadcast;
 
 use crate::job::{Command, DeliveryId, FileStatus, Job, JobId, PluginName, Router, Timestamp};
 
+pub use claims::Yielding;
 pub use fault::{Fault, FaultStore, Verb};
+pub use holds::{Hold, HoldJobs, is_loopback};
 pub use jobs::remote_host;
 pub use sqlite::{SqliteOptions, SqliteStore};
 pub use trace::{Did, Listener, Standing, TraceStore};
@@ -76,6 +79,11 @@ pub trait Store: Send + Sync + 'static {
 
     /// Takes runnable jobs: each goes through [`Command::Start`].
     async fn claim_jobs(&self, ask: ClaimJobs) -> Result<Vec<Run>, StoreError>;
+
+    /// Brings waiting jobs in line with the conditions that hold transfers, in bounded pieces: whom a
+    /// condition no longer holds goes on, whom one holds goes to `transient-error`, uncounted. What
+    /// runs is its runner's. Returns whether there is more to do.
+    async fn hold_jobs(&self, ask: HoldJobs) -> Result<bool, StoreError>;
 
     /// Puts a runner's command through the law, fenced by the run (J-28).
     ///

@@ -289,6 +289,7 @@ async fn claim(store: &Arc<SqliteStore>, give_back: bool) -> Duration {
         foreground: 64,
         busy_hosts: Default::default(),
         per_host: 6,
+        yielding: Vec::new(),
         lease: Duration::from_secs(30),
     };
     let start = Instant::now();

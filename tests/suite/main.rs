@@ -24,6 +24,7 @@ mod policies;
 mod refused;
 mod reload_config;
 mod rooms;
+mod scheduling;
 mod servers;
 mod shipped;
 

@@ -80,7 +80,24 @@ fn view(submitted: &Submitted) -> SubmittedView {
     SubmittedView {
         job: JobView::from(&submitted.job),
         new: submitted.created,
+        warnings: warnings(&submitted.job.spec),
     }
+}
+
+/// B-60: a job that is cancelled for its inactivity before it would be given up never tells its handler.
+fn warnings(spec: &JobSpec) -> Vec<String> {
+    let inactivity = spec.profile.inactivity();
+    let in_vain = spec.no_progress > inactivity;
+    let days = inactivity.as_secs() / 86_400;
+    in_vain
+        .then(|| {
+            format!(
+                "the no-progress time-out is longer than the {days} days after which an inactive job is \
+                 cancelled: the job may be cancelled before it is ever in error"
+            )
+        })
+        .into_iter()
+        .collect()
 }
 
 /// Checks requests one after the other; `place` says in the first error which of them it was. The
@@ -160,6 +177,8 @@ pub(super) fn new_job(
         .http
         .priority(request.priority)
         .map_err(refused)?;
+    let checked = request.transfer.limits.check();
+    checked.map_err(|(code, why)| ApiError::submission(code, why))?;
     if !request.transfer.is_default() {
         spec.transfer = Some(Box::new(request.transfer));
     }

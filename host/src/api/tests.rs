@@ -1,6 +1,6 @@
 //! Server and client together, over a real socket, against a store in memory.
 
-mod fake;
+pub(super) mod fake;
 
 use std::time::Duration;
 

@@ -3,6 +3,7 @@
 //! Field names are those of the records in `wit/types.wit`, in snake_case.
 
 mod host;
+mod waits;
 
 use std::collections::BTreeMap;
 
@@ -14,14 +15,15 @@ pub use crate::job::{
 };
 pub use crate::job::{
     Code, DeliveryId, DeliveryState, ErrorContext, EventKind, FailureRecord, Family, Intent, Interface,
-    JobId, JobKind, JobState, Leg, Outcome, OwnerName, PluginName, Priority, Profile, Role, Timestamp,
-    TransferSpec,
+    JobId, JobKind, JobState, Leg, LimitSpec, Outcome, OwnerName, PluginName, Priority, Profile, Role,
+    Timestamp, TransferSpec, rate,
 };
 use crate::job::{ErrorInfo, FileRef, FileStatus, Job};
 pub use crate::store::{Counts, DeliveryRecord};
 pub use host::{
     FailFastView, HostState, HostStatus, PluginView, PluginsView, StatusView, SubscriptionView, WaitingView,
 };
+pub use waits::WaitView;
 
 /// A job as it stands.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -66,6 +68,12 @@ pub struct JobView {
     pub transferred: Option<Timestamp>,
     /// When the state moves on by itself.
     pub due: Option<Timestamp>,
+    /// What keeps it from going on by itself right now.
+    #[serde(default)]
+    pub waits: Option<WaitView>,
+    /// How much, how fast and how long it may be.
+    #[serde(default, skip_serializing_if = "LimitSpec::is_default")]
+    pub limits: LimitSpec,
     /// Whose numbers it follows.
     pub profile: Profile,
     /// Once finished it waits to be completed by hand or handler.
@@ -113,6 +121,8 @@ impl From<&Job> for JobView {
             modified: job.modified,
             transferred: job.transferred,
             due: job.due,
+            waits: WaitView::of(job),
+            limits: spec.transfer().limits.clone(),
             profile: spec.profile,
             hold: spec.hold,
             handler: spec.handler.clone(),
@@ -232,6 +242,9 @@ pub struct SubmittedView {
     pub job: JobView,
     /// False when its key had been used before: this is the first job.
     pub new: bool,
+    /// What was accepted, but may not be meant.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<String>,
 }
 
 /// A list of jobs, newest first.

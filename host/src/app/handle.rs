@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 use crate::api::HostHandle;
 use crate::api::view::{FailFastView, HostState, HostStatus, PluginView};
 use crate::clock::Clock;
-use crate::config::{Config, FailFastMode, Overrides};
+use crate::config::{Config, FailFastMode, Overrides, TransferRules};
 use crate::dispatch::{ConfigRouter, Policies};
 use crate::job::{Code, PluginName, Profile, Timestamp};
 use crate::plugin::{PluginInfo, PluginRoom};
@@ -30,6 +30,7 @@ pub(super) struct HostParts {
     pub(super) room: PluginRoom,
     pub(super) policies: Arc<RwLock<Policies>>,
     pub(super) retention: watch::Sender<RetentionRule>,
+    pub(super) rules: watch::Sender<Arc<TransferRules>>,
     pub(super) ignore_handler_failures: bool,
     pub(super) clock: Clock,
 }
@@ -246,6 +247,11 @@ impl HostShared {
             *policies = fresh;
         }
         self.parts.retention.send_replace(retention(&new));
+        if current.transfer.rules != new.transfer.rules {
+            self.parts
+                .rules
+                .send_replace(Arc::new(new.transfer.rules.clone()));
+        }
         {
             let mut live = self.live();
             live.config = Arc::new(new);

@@ -16,7 +16,7 @@ use crate::clock::Clock;
 use crate::config::{Config, FailFastMode};
 use crate::dispatch::{DispatchSettings, Dispatcher, Policies};
 use crate::engine::transfer::TransferRunner;
-use crate::engine::{Engine, EngineSettings, Runners};
+use crate::engine::{Engine, EngineSettings, Runners, network};
 use crate::fail_fast::{Children, Ending, FailFast};
 use crate::job::JobKind;
 use crate::plugin::{PluginRoom, RoomOptions};
@@ -177,12 +177,16 @@ async fn start_rooms(
         retention_receiver,
         runners(&config, &clock)?,
     );
+    let rules = watch::Sender::new(Arc::new(config.transfer.rules.clone()));
+    let rest_stop = CancellationToken::new();
+    let engine = engine.governed(rules.subscribe(), network::follow(rest_stop.clone()));
     let shared = Arc::new(HostShared::new(HostParts {
         config,
         store: Arc::clone(&store),
         room,
         policies,
         retention: retention_sender,
+        rules,
         ignore_handler_failures,
         clock: clock.clone(),
     }));
@@ -191,7 +195,7 @@ async fn start_rooms(
     Ok(Started {
         engine: (engine_stop.clone(), tokio::spawn(engine.run(engine_stop))),
         dispatch: (dispatch_stop.clone(), tokio::spawn(dispatcher.run(dispatch_stop))),
-        rest: start_rest(&shared, &store, listener, clock),
+        rest: start_rest(&shared, &store, listener, clock, rest_stop),
         shared,
         store,
         drain,
@@ -204,8 +208,8 @@ fn start_rest(
     store: &Arc<dyn Store>,
     listener: UnixListener,
     clock: Clock,
+    stop: CancellationToken,
 ) -> (CancellationToken, Vec<JoinHandle<()>>) {
-    let stop = CancellationToken::new();
     let host: Arc<dyn api::HostHandle> = Arc::<HostShared>::clone(shared);
     let api = Api {
         store: Arc::clone(store),

@@ -9,6 +9,7 @@ use clap::{Args as ClapArgs, CommandFactory, Parser, Subcommand};
 use clap_complete::Shell;
 
 use super::args_http::HttpArgs;
+use super::args_limits::LimitArgs;
 use super::exit::ExitStatus;
 use super::value::{delivery_id, duration, job_id, label, profile_parser, words};
 use crate::api::view::{DeliveryId, DeliveryState, JobId, JobState, PluginName, Priority, Profile};
@@ -206,6 +207,9 @@ pub struct SubmitOptions {
     /// Run this when the handler fails: the program and all arguments that follow, up to `;`
     #[arg(long, value_name = "PROGRAM", num_args = 1.., allow_hyphen_values = true, value_terminator = ";")]
     pub notify_command: Vec<String>,
+    /// Its limits.
+    #[command(flatten)]
+    pub limits: LimitArgs,
     /// Follow the job to its end; exit 1 if it failed
     #[arg(long)]
     pub wait: bool,

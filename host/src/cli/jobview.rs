@@ -24,6 +24,14 @@ pub(super) fn state_text(job: &JobView) -> String {
     }
 }
 
+/// The same with what it waits for, so that no hold is silent (BP-04).
+fn state_and_wait(job: &JobView) -> String {
+    match &job.waits {
+        Some(waits) => format!("{} ({})", state_text(job), waits.reason),
+        None => state_text(job),
+    }
+}
+
 /// The colour beside it.
 pub(super) const fn state_tone(job: &JobView) -> Tone {
     match (job.state, job.outcome) {
@@ -43,7 +51,7 @@ pub(super) fn table(jobs: &[JobView], now: Timestamp) -> Table {
         table.row(vec![
             Cell::new(job.id.to_string()),
             Cell::new(job.kind.as_str()),
-            Cell::new(state_text(job)).tone(state_tone(job)),
+            Cell::new(state_and_wait(job)).tone(state_tone(job)),
             Cell::new(bytes_of(job.bytes_transferred, job.bytes_total)),
             Cell::new(relative(job.created, now)).tone(Tone::Dim),
             Cell::new(&job.name),
@@ -63,6 +71,11 @@ pub(super) fn show(job: &JobView, output: &mut Output<'_>) -> Result<(), CliErro
     ];
     if let Some(due) = job.due {
         fields.push(("moves on", time(due, now)));
+    }
+    if let Some(waits) = &job.waits {
+        let since = time(waits.since, now);
+        fields.push(("waits for", format!("{}, since {since}", waits.reason)));
+        fields.push(("until", waits.ends.clone()));
     }
     fields.extend([
         ("progress", bytes_of(job.bytes_transferred, job.bytes_total)),

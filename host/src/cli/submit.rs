@@ -32,6 +32,9 @@ pub(super) async fn run(
     if !submitted.new {
         output.note("this key had been used before; this is its first job");
     }
+    for warning in &submitted.warnings {
+        output.note(format!("warning: {warning}"));
+    }
     if !wait {
         return Ok(ExitStatus::Done);
     }
@@ -78,7 +81,10 @@ fn request(
         notify_command: options.notify_command,
         retry_delay_ms: options.retry_delay.map(millis),
         no_progress_ms: options.no_progress.map(millis),
-        transfer,
+        transfer: TransferSpec {
+            limits: options.limits.into(),
+            ..transfer
+        },
         files,
         key: options.key,
         suspended: options.suspended,

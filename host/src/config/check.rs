@@ -9,7 +9,7 @@ use super::raw::{RawFailFast, RawFormat, RawHost, RawLog, RawMode, RawRetention,
 use super::value::{At, Quantity, Term, TermOrNever, Whole};
 use super::{
     Config, FailFastConfig, FailFastMode, HostConfig, LogConfig, LogFormat, Overrides, RetentionConfig,
-    TransferConfig, check_plugin, check_subscribe, read,
+    TransferConfig, check_plugin, check_rules, check_subscribe, read,
 };
 use crate::job::{Profile, ProxySpec};
 
@@ -188,13 +188,11 @@ impl Check<'_, '_> {
     }
 
     fn transfer(&mut self, raw: &RawTransfer, profile: Profile) -> TransferConfig {
-        let slots = match profile {
-            Profile::Sexton => 8,
-            Profile::Bits | Profile::DeliveryOptimization => 1,
-        };
+        let slots = profile.slots();
         let least = Duration::from_millis(10);
         let as_usize = |count| usize::try_from(count).unwrap_or(usize::MAX);
         TransferConfig {
+            rules: check_rules::rules(self, raw),
             slots: as_usize(self.count("transfer.slots", raw.slots.as_ref(), slots, 1000)),
             slots_per_host: as_usize(self.count(
                 "transfer.slots_per_host",

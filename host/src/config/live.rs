@@ -1,10 +1,10 @@
 //! What of a changed file applies to a running host, and what waits for the next start.
 
-use super::Config;
+use super::{Config, TransferConfig, TransferRules};
 
 impl Config {
     /// Keys that differ in `new` and take effect only at the next start. `[plugin.NAME]`,
-    /// `[[subscribe]]` and `[retention]` apply live and are never among them.
+    /// `[[subscribe]]`, `[retention]` and the rules of transfers apply live and are never among them.
     #[must_use]
     pub fn live_differences(&self, new: &Self) -> Vec<&'static str> {
         let (host, fail_fast, transfer, log) = (&self.host, &self.fail_fast, &self.transfer, &self.log);
@@ -20,12 +20,20 @@ impl Config {
             ),
             ("host.profile", host.profile != new.host.profile),
             ("fail_fast", *fail_fast != new.fail_fast),
-            ("transfer", *transfer != new.transfer),
+            ("transfer", at_start(transfer) != at_start(&new.transfer)),
             ("log", *log != new.log),
         ];
         differences
             .into_iter()
             .filter_map(|(key, differs)| differs.then_some(key))
             .collect()
+    }
+}
+
+/// What of `[transfer]` a host reads once.
+fn at_start(transfer: &TransferConfig) -> TransferConfig {
+    TransferConfig {
+        rules: TransferRules::default(),
+        ..transfer.clone()
     }
 }

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
+use super::raw_rules::{RawBandwidth, RawHold, RawNetwork};
 use super::value::{At, Fraction, Size, Term, TermOrNever, Whole};
 use crate::job::{EventKind, Family, PluginName, Profile, Then};
 
@@ -119,6 +120,18 @@ pub(super) struct RawTransfer {
     pub(super) proxy: Option<At<String>>,
     /// Hosts that the proxies of `proxy` are not asked for: `name`, `name:port`, `*.domain`, `<local>` for all names without a dot.
     pub(super) proxy_bypass: Option<At<String>>,
+    /// How long a background transfer runs before others of its priority have their turn (1s to 1d). Applies live.
+    #[schemars(extend("default" = "5min"))]
+    pub(super) slice: Option<At<Term>>,
+    /// How fast transfers may be, by priority and time of the week. Applies live, also to what runs.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) bandwidth: Option<RawBandwidth>,
+    /// Whether there is a network. Applies live.
+    #[schemars(extend("default" = "auto"))]
+    pub(super) network: Option<At<RawNetwork>>,
+    /// Holds background transfers until it is taken back, for a hook of yours to write. Applies live.
+    #[schemars(extend("default" = "no"))]
+    pub(super) hold: Option<At<RawHold>>,
 }
 
 /// How long ended jobs are kept. A job goes only when all its deliveries are settled or purged.

@@ -6,7 +6,10 @@ use super::raw::{
     RawConfig, RawDir, RawDirTable, RawFailFast, RawFormat, RawGrant, RawHost, RawLadder, RawLimits, RawLog,
     RawMode, RawOn, RawPlugin, RawPolicy, RawRetention, RawSubscribe, RawTransfer,
 };
+use super::raw_rules::{RawBandwidth, RawDay, RawHold, RawNetwork, RawWindow};
 use super::value::{At, Fraction, Size, Term, TermOrNever, Whole};
+use super::value_rules::{Moment, Rate};
+use super::{BandwidthConfig, NetworkMode, Window};
 use super::{Config, DirGrant, FailFastMode, Grant, LogFormat, Origin, PluginConfig, Subscription};
 use crate::job::{FailureClass, Policy};
 
@@ -58,6 +61,14 @@ fn raw(config: &Config) -> RawConfig {
                 "" => None,
                 bypass => at(bypass.to_owned()),
             },
+            slice: at(Term(config.transfer.rules.slice)),
+            bandwidth: Some(raw_bandwidth(&config.transfer.rules.bandwidth)),
+            network: at(match config.transfer.rules.network {
+                NetworkMode::Auto => RawNetwork::Auto,
+                NetworkMode::Up => RawNetwork::Up,
+                NetworkMode::Down => RawNetwork::Down,
+            }),
+            hold: at(RawHold::of(config.transfer.rules.hold)),
         },
         retention: RawRetention {
             finished: keep(config.retention.finished),
@@ -77,6 +88,34 @@ fn raw(config: &Config) -> RawConfig {
             .map(|(name, plugin)| (name.clone(), raw_plugin(plugin)))
             .collect(),
         subscribe: config.subscriptions.iter().map(raw_subscription).collect(),
+    }
+}
+
+fn raw_bandwidth(bandwidth: &BandwidthConfig) -> RawBandwidth {
+    let rate = |rate: Option<u64>| at(Rate(rate));
+    let rates = &bandwidth.rates;
+    RawBandwidth {
+        background: rate(rates.background),
+        foreground: rate(rates.foreground),
+        high: rate(rates.high),
+        normal: rate(rates.normal),
+        low: rate(rates.low),
+        window: (!bandwidth.windows.is_empty()).then(|| bandwidth.windows.iter().map(raw_window).collect()),
+    }
+}
+
+fn raw_window(window: &Window) -> RawWindow {
+    let rate = |rate: Option<u64>| at(Rate(rate));
+    RawWindow {
+        days: at(window.days.iter().filter_map(|day| RawDay::of(*day)).collect()),
+        from: at(Moment(window.from)),
+        to: at(Moment(window.to)),
+        maintenance: Some(window.maintenance),
+        background: rate(window.rates.background),
+        foreground: rate(window.rates.foreground),
+        high: rate(window.rates.high),
+        normal: rate(window.rates.normal),
+        low: rate(window.rates.low),
     }
 }
 

@@ -248,7 +248,7 @@ fn a_plugin_table_is_read_in_full() {
 }
 
 #[test]
-fn the_ancestors_profiles_have_one_background_slot() {
+fn b68_the_ancestors_profiles_have_one_background_slot() {
     assert_eq!(good("").transfer.slots, 8);
     assert_eq!(good("[host]\nprofile = 'bits'").transfer.slots, 1);
     let written = good("[host]\nprofile = 'delivery-optimization'\n[transfer]\nslots = 3");

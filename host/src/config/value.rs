@@ -139,7 +139,7 @@ impl Quantity for f64 {
 }
 
 /// Reads a scalar: each kind of value has a function, the others are refused with `expecting`.
-struct Scalar<T> {
+pub(super) struct Scalar<T> {
     expecting: &'static str,
     text: Option<fn(&str) -> Option<T>>,
     whole: Option<fn(u64) -> T>,
@@ -153,6 +153,16 @@ impl<T> Scalar<T> {
             text: None,
             whole: None,
             float: None,
+        }
+    }
+}
+
+impl<T> Scalar<T> {
+    /// What is written as text.
+    pub(super) fn of_text(expecting: &'static str, read: fn(&str) -> Option<T>) -> Self {
+        Self {
+            text: Some(read),
+            ..Self::new(expecting)
         }
     }
 }
@@ -292,6 +302,7 @@ impl Serialize for Whole {
     }
 }
 
+/// How the JSON schema writes these values.
 macro_rules! schema {
     ($($name:ident: $schema:tt;)+) => { $(
         impl JsonSchema for $name {
@@ -307,6 +318,7 @@ macro_rules! schema {
         }
     )+ };
 }
+pub(super) use schema;
 
 schema! {
     Term: { "type": "string", "pattern": "^[0-9]", "examples": ["500ms", "30s", "5min", "24h", "14d"] };

@@ -1,6 +1,6 @@
 //! One run of one job, and the telling of its end.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use crate::clock::Clock;
@@ -19,6 +19,7 @@ pub(super) async fn run_job(
     run: Run,
     runner: Option<Arc<dyn Runner>>,
     control: RunControl,
+    verdict: Arc<OnceLock<Command>>,
     store: Arc<dyn Store>,
     clock: Clock,
 ) -> Option<IntentEnd> {
@@ -30,11 +31,16 @@ pub(super) async fn run_job(
             error: no_runner(kind, id.attempt, clock.now()),
         },
     };
-    let command = match end {
-        RunEnd::Finished => Command::Finished { at: clock.now() },
-        RunEnd::Transient { error, retry_after } => Command::TransientError { error, retry_after },
-        RunEnd::Fatal { error } => Command::FatalError { error },
-        RunEnd::Stopped => Command::Yield,
+    let command = match (end, verdict.get()) {
+        // It was asked to stop, and why says how it ends. A run may have met what stopped it itself.
+        (RunEnd::Stopped, Some(why))
+        | (RunEnd::Transient { .. }, Some(why @ (Command::Held { .. } | Command::FatalError { .. }))) => {
+            why.clone()
+        }
+        (RunEnd::Stopped, None) => Command::Yield,
+        (RunEnd::Finished, _) => Command::Finished { at: clock.now() },
+        (RunEnd::Transient { error, retry_after }, _) => Command::TransientError { error, retry_after },
+        (RunEnd::Fatal { error }, _) => Command::FatalError { error },
     };
     // The end must not get lost while the store is in trouble: it is told until it is heard.
     loop {

@@ -1,5 +1,6 @@
 //! What a runner is: the one seam between the scheduler and the kinds of work.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -9,6 +10,8 @@ use tokio_util::sync::CancellationToken;
 use crate::clock::Clock;
 use crate::job::{Command, ErrorInfo, FileStatus, Job, Outcome};
 use crate::store::{FileCheckpoint, Run, RunId, Store, StoreError};
+
+use super::{Quota, Throttle};
 
 /// Wait before something is told to a store that failed again.
 const STORE_RETRY: Duration = Duration::from_secs(1);
@@ -74,18 +77,40 @@ pub struct RunControl {
     pub clock: Clock,
     /// Fires when the run should make what it has durable and return [`RunEnd::Stopped`].
     pub stop: CancellationToken,
+    /// What is paid for every byte that is moved.
+    pub throttle: Throttle,
+    /// What the job may have in all, where it has a cap.
+    pub quota: Option<Arc<Quota>>,
+    /// Whether a later run could go on from here.
+    pub(super) resumable: Arc<AtomicBool>,
 }
 
 impl RunControl {
     /// The control of one run.
     #[must_use]
-    pub fn new(run: RunId, store: Arc<dyn Store>, clock: Clock, stop: CancellationToken) -> Self {
+    pub fn new(
+        run: &Run,
+        store: Arc<dyn Store>,
+        clock: Clock,
+        stop: CancellationToken,
+        throttle: Throttle,
+    ) -> Self {
+        let cap = run.job.spec.transfer().limits.max_bytes;
         Self {
-            run,
+            run: run.id(),
             store,
             clock,
             stop,
+            throttle,
+            quota: cap.map(|most| Arc::new(Quota::new(most, &run.files))),
+            resumable: Arc::new(AtomicBool::new(true)),
         }
+    }
+
+    /// Says whether a later run could go on with what is being worked on: what it would have to begin
+    /// again keeps its slot beyond its time slice.
+    pub fn set_resumable(&self, resumable: bool) {
+        self.resumable.store(resumable, Ordering::Relaxed);
     }
 
     /// The other side answered and bytes flow (B-23): the job's error object vanishes.

@@ -1,10 +1,14 @@
 //! The scheduler: one task that owns what is running. It wakes on a committed change, on the end of
 //! a run, and when a timer is due; never otherwise.
 
+mod claim;
+mod clocks;
+mod conditions;
 mod doubt;
 
-use std::collections::{BTreeMap, HashMap, HashSet};
-use std::sync::Arc;
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use tokio::sync::broadcast::Receiver;
@@ -12,15 +16,16 @@ use tokio::sync::broadcast::error::{RecvError, TryRecvError};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
-use tracing::Instrument;
 
 use crate::clock::Clock;
-use crate::job::{Command, Job, JobId, JobKind, JobState, Priority, Timestamp};
-use crate::store::{Change, ClaimJobs, RetentionRule, Run, RunId, Store, StoreError, remote_host};
+use crate::config::TransferRules;
+use crate::job::{Command, Job, JobId, JobKind, JobState, Timestamp};
+use crate::store::{Change, RetentionRule, Run, RunId, Store, StoreError};
 
 use super::intents::{IntentEnd, carry_out};
-use super::run::run_job;
-use super::runner::{RunControl, Runner};
+use super::runner::Runner;
+use super::throttle::LiveLevel;
+use conditions::Conditions;
 
 /// Foreground jobs taken in one claim. All of them run at once (B-68); this only bounds one
 /// transaction.
@@ -57,15 +62,20 @@ pub struct Engine {
     settings: EngineSettings,
     retention: watch::Receiver<RetentionRule>,
     runners: Runners,
+    conditions: Conditions,
     running: HashMap<JobId, Running>,
-    /// Claimed again while an earlier run of the same job still winds down: never two at a time on
-    /// one temporary file.
+    /// Claimed while an earlier run of the same job still winds down, for there are never two at a time
+    /// on one temporary file; or while the one that makes room for it does.
     waiting: HashMap<JobId, Run>,
+    /// When runs have used up their slice or their time.
+    alarms: BTreeSet<(Timestamp, JobId)>,
     intents: HashSet<JobId>,
     tasks: JoinSet<Ended>,
     next_timer: Option<Timestamp>,
     want_claim: bool,
     want_intents: bool,
+    /// What holds transfers may have changed.
+    want_weigh: bool,
     /// Changes were missed: what runs is compared with the store.
     want_look: bool,
     /// A claim failed and may have been committed all the same: jobs that nobody runs go back.
@@ -80,8 +90,19 @@ struct Running {
     /// after it, and say nothing about this run.
     revision: u64,
     stop: CancellationToken,
+    /// What its end is when it was asked to stop: a yield unless something else is said.
+    verdict: Arc<OnceLock<Command>>,
     host: String,
-    background: bool,
+    level: LiveLevel,
+    is_transfer: bool,
+    began: Timestamp,
+    resumable: Arc<AtomicBool>,
+    slice_over: bool,
+    max_time: Duration,
+    /// When its maximum time is used up (B-61).
+    expires: Timestamp,
+    /// Its entry in the set of alarms.
+    alarm: Timestamp,
 }
 
 enum Ended {
@@ -101,7 +122,11 @@ impl Engine {
         retention: watch::Receiver<RetentionRule>,
         runners: Runners,
     ) -> Self {
+        // Without anybody to change them: no rule, and a network.
+        let rules = watch::channel(Arc::default()).1;
+        let network = watch::channel(true).1;
         Self {
+            conditions: Conditions::new(&clock, rules, network),
             store,
             clock,
             settings,
@@ -109,15 +134,28 @@ impl Engine {
             runners,
             running: HashMap::new(),
             waiting: HashMap::new(),
+            alarms: BTreeSet::new(),
             intents: HashSet::new(),
             tasks: JoinSet::new(),
             next_timer: None,
             want_claim: true,
             want_intents: true,
+            want_weigh: true,
             want_look: false,
             claim_in_doubt: false,
             paused: false,
         }
+    }
+
+    /// The same under rules that may change while it runs, and over a network that may come and go.
+    #[must_use]
+    pub fn governed(
+        mut self,
+        rules: watch::Receiver<Arc<TransferRules>>,
+        network: watch::Receiver<bool>,
+    ) -> Self {
+        self.conditions = Conditions::new(&self.clock, rules, network);
+        self
     }
 
     /// Runs until `stop` fires, then stops what runs, makes it durable and gives it back.
@@ -127,7 +165,7 @@ impl Engine {
         while !stop.is_cancelled() {
             self.act().await;
             let clock = self.clock.clone();
-            let timer = self.next_timer;
+            let timer = self.next_wake();
             tokio::select! {
                 () = stop.cancelled() => break,
                 change = changes.recv() => {
@@ -145,8 +183,10 @@ impl Engine {
                         self.ended(ended);
                     }
                 }
-                () = clock.timer(timer) => self.tick().await,
+                () = clock.timer(timer) => self.wake().await,
                 Ok(()) = self.retention.changed() => self.tick().await,
+                Ok(()) = self.conditions.rules.changed() => self.want_weigh = true,
+                Ok(()) = self.conditions.network.changed() => self.want_weigh = true,
             }
         }
         self.drain().await;
@@ -159,7 +199,11 @@ impl Engine {
         if std::mem::take(&mut self.want_look) {
             self.look_again().await;
         }
-        if std::mem::take(&mut self.want_claim) {
+        // What is held must be off the queue before anything is taken from it.
+        let weighs = std::mem::take(&mut self.want_weigh)
+            || (self.want_claim && (self.conditions.any() || self.conditions.have_changed()));
+        let weighed = !weighs || self.weigh().await;
+        if weighed && std::mem::take(&mut self.want_claim) {
             self.claim().await;
         }
         if std::mem::take(&mut self.want_intents) {
@@ -183,6 +227,7 @@ impl Engine {
             id,
             state,
             revision,
+            priority,
             intent,
             due,
         } = change
@@ -199,6 +244,12 @@ impl Engine {
         if *intent && !self.running.contains_key(id) {
             self.want_intents = true;
         }
+        if let Some(running) = self.running.get(id).filter(|one| one.level.get() != *priority) {
+            // B-67: it may be held now, or make room.
+            running.level.set(*priority);
+            self.want_weigh = true;
+            self.want_claim = true;
+        }
         if !state.is_running() {
             // A claim is known at once, what was committed before it is heard later.
             if let Some(running) = self.running.get(id).filter(|one| one.revision < *revision) {
@@ -212,67 +263,6 @@ impl Engine {
                 self.waiting.remove(id);
             }
         }
-    }
-
-    async fn claim(&mut self) {
-        if self.claim_in_doubt
-            && let Err(why) = self.give_back().await
-        {
-            return self.store_failed("jobs of a failed claim cannot be given back", &why);
-        }
-        let background = self.running.values().filter(|running| running.background).count();
-        let mut busy_hosts = BTreeMap::new();
-        for running in self.running.values().filter(|running| running.background) {
-            *busy_hosts.entry(running.host.clone()).or_insert(0) += 1;
-        }
-        let ask = ClaimJobs {
-            background: self.settings.slots.saturating_sub(background),
-            foreground: FOREGROUND_PER_CLAIM,
-            busy_hosts,
-            per_host: self.settings.slots_per_host,
-            lease: LEASE,
-        };
-        match self.store.claim_jobs(ask).await {
-            Ok(runs) => {
-                self.want_claim = runs.len() >= FOREGROUND_PER_CLAIM;
-                runs.into_iter().for_each(|run| self.start(run));
-            }
-            Err(why) => {
-                self.claim_in_doubt = true;
-                self.store_failed("jobs cannot be claimed", &why);
-            }
-        }
-    }
-
-    fn start(&mut self, run: Run) {
-        if self.running.contains_key(&run.job.id) {
-            self.waiting.insert(run.job.id, run);
-            return;
-        }
-        let id = run.job.id;
-        let stop = CancellationToken::new();
-        let background = run.job.priority != Priority::Foreground;
-        let host = run
-            .files
-            .first()
-            .map(|file| remote_host(&file.remote))
-            .unwrap_or_default();
-        self.running.insert(
-            id,
-            Running {
-                run: run.id(),
-                revision: run.job.revision,
-                stop: stop.clone(),
-                host,
-                background,
-            },
-        );
-        let control = RunControl::new(run.id(), Arc::clone(&self.store), self.clock.clone(), stop);
-        let runner = self.runners.get(&run.job.kind).map(Arc::clone);
-        let (store, clock) = (Arc::clone(&self.store), self.clock.clone());
-        let span = tracing::info_span!("job", job = %id, attempt = run.job.attempt);
-        let work = async move { Ended::Run(id, run_job(run, runner, control, store, clock).await) };
-        self.tasks.spawn(work.instrument(span));
     }
 
     async fn start_intents(&mut self) {
@@ -306,9 +296,11 @@ impl Engine {
     fn ended(&mut self, ended: Result<Ended, tokio::task::JoinError>) {
         match ended {
             Ok(Ended::Run(id, intent)) => {
-                self.running.remove(&id);
-                if let Some(run) = self.waiting.remove(&id) {
-                    self.start(run);
+                if let Some(running) = self.running.remove(&id) {
+                    self.drop_alarm(id, &running);
+                }
+                if !self.waiting.is_empty() {
+                    self.start_waiting();
                 }
                 self.want_claim = true;
                 match intent {
@@ -326,6 +318,23 @@ impl Engine {
             }
             // A runner that panicked is a broken invariant of ours; the panic hook ends the process.
             Err(why) => tracing::error!("a runner ended badly: {why}"),
+        }
+    }
+
+    fn next_wake(&self) -> Option<Timestamp> {
+        let timers = [self.next_timer, self.next_alarm(), self.conditions.next_change];
+        timers.into_iter().flatten().min()
+    }
+
+    async fn wake(&mut self) {
+        let now = self.clock.now();
+        self.ring();
+        if self.conditions.next_change.is_some_and(|at| at <= now) {
+            self.conditions.next_change = None;
+            self.want_weigh = true;
+        }
+        if self.next_timer.is_some_and(|at| at <= now) {
+            self.tick().await;
         }
     }
 

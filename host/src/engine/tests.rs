@@ -1,7 +1,9 @@
 //! The scheduler on a real store and a simulated clock, with a runner that works by script.
 
 mod faults;
+mod holds;
 mod intents;
 mod runs;
 mod scene;
 mod slots;
+mod turns;

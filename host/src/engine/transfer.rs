@@ -36,7 +36,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
-use super::{IntentControl, RunControl, RunEnd, Runner, Stopped};
+use super::{IntentControl, Quota, RunControl, RunEnd, Runner, Stopped, Throttle};
 use crate::clock::Clock;
 use crate::config::TransferConfig;
 use crate::job::{Code, ErrorContext, ErrorInfo, FileStatus, Job, JobKind, Outcome};
@@ -92,7 +92,7 @@ impl TransferRunner {
 #[async_trait]
 impl Runner for TransferRunner {
     async fn run(&self, run: Run, control: RunControl) -> RunEnd {
-        let Run { job, files } = run;
+        let Run { job, files, .. } = run;
         if job.kind != JobKind::Download {
             return RunEnd::Fatal {
                 error: self.not_implemented(&job),
@@ -147,7 +147,7 @@ impl Runner for TransferRunner {
     }
 }
 
-/// What fetching needs of a [`RunControl`]: the two things it tells the store. Kept this small so that
+/// What fetching needs of a [`RunControl`]: what it tells the store, and its limits. Kept this small so that
 /// fetching is tested without one.
 trait Progress: Sync {
     /// See [`RunControl::connected`].
@@ -155,6 +155,19 @@ trait Progress: Sync {
 
     /// See [`RunControl::checkpoint`].
     fn checkpoint(&self, file: FileStatus) -> impl Future<Output = Result<(), Stopped>> + Send;
+
+    /// See [`RunControl::throttle`]; `None` is no limit.
+    fn throttle(&self) -> Option<&Throttle> {
+        None
+    }
+
+    /// See [`RunControl::set_resumable`].
+    fn set_resumable(&self, _: bool) {}
+
+    /// See [`RunControl::quota`].
+    fn quota(&self) -> Option<&Quota> {
+        None
+    }
 }
 
 impl Progress for RunControl {
@@ -164,5 +177,17 @@ impl Progress for RunControl {
 
     async fn checkpoint(&self, file: FileStatus) -> Result<(), Stopped> {
         Self::checkpoint(self, file).await
+    }
+
+    fn throttle(&self) -> Option<&Throttle> {
+        Some(&self.throttle)
+    }
+
+    fn set_resumable(&self, resumable: bool) {
+        Self::set_resumable(self, resumable);
+    }
+
+    fn quota(&self) -> Option<&Quota> {
+        self.quota.as_deref()
     }
 }

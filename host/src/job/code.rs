@@ -61,10 +61,17 @@ codes! {
     CONNECTION_CLOSED = 0x8020_002E, "BG_E_CONNECTION_CLOSED", "the connection was closed before the end";
     INVALID_PROXY_INFO = 0x8020_003F, "BG_E_INVALID_PROXY_INFO", "the list of proxies cannot be understood";
     INVALID_CREDENTIALS = 0x8020_0040, "BG_E_INVALID_CREDENTIALS", "the credentials cannot be had";
+    BLOCKED_BY_POLICY = 0x8020_003E, "BG_E_BLOCKED_BY_POLICY", "the bandwidth policy stops background transfers now";
     TOO_MANY_JOBS_PER_USER = 0x8020_0049, "BG_E_TOO_MANY_JOBS_PER_USER", "the owner has too many open jobs";
     TOO_MANY_FILES_IN_JOB = 0x8020_0051, "BG_E_TOO_MANY_FILES_IN_JOB", "the job has too many files";
     VALIDATION_FAILED = 0x8020_0053, "BG_E_VALIDATION_FAILED", "the file did not pass validation";
     NOT_SUPPORTED_WITH_CUSTOM_HTTP_METHOD = 0x8020_0071, "BG_E_NOT_SUPPORTED_WITH_CUSTOM_HTTP_METHOD", "not with another method than GET";
+    MAXDOWNLOAD_TIMEOUT = 0x8020_0054, "BG_E_MAXDOWNLOAD_TIMEOUT", "the maximum download time is used up";
+    BLOCKED_BY_COST_TRANSFER_POLICY = 0x8020_0059, "BG_E_BLOCKED_BY_COST_TRANSFER_POLICY", "background transfers wait for a network that costs less";
+    MAX_DOWNLOAD_SIZE_INVALID_VALUE = 0x8020_0063, "BG_E_MAX_DOWNLOAD_SIZE_INVALID_VALUE", "the cap on the job's size is not valid";
+    MAX_DOWNLOAD_SIZE_LIMIT_REACHED = 0x8020_0064, "BG_E_MAX_DOWNLOAD_SIZE_LIMIT_REACHED", "the job is larger than its cap";
+    BLOCKED_BY_BATTERY_POLICY = 0x8020_0067, "BG_E_BLOCKED_BY_BATTERY_POLICY", "background transfers wait for mains power";
+    BLOCKED_BY_SYSTEM_POLICY = 0x8020_0070, "BG_E_BLOCKED_BY_SYSTEM_POLICY", "the operator holds background transfers";
     REMOTE_FILE_CHANGED = 0x8020_0073, "BG_E_REMOTE_FILE_CHANGED", "the remote file changed while it was fetched";
     DO_ERROR_INFORMATION_UNAVAILABLE = 0x80D0_2014, "DO_E_ERROR_INFORMATION_UNAVAILABLE", "there is no error object now";
     NO_GATEWAY = 0x8007_03EB, "ERROR_CAN_NOT_COMPLETE", "no way leads to the server's network";

@@ -30,6 +30,15 @@ pub enum Command {
     Connected,
     /// The runner gave it back without an error: drain, preemption, end of a time slice (B-25).
     Yield,
+    /// Its time slice is over and another of its level waits (B-25, B-68).
+    SliceOver,
+    /// A condition keeps it from running, no fault of its own (B-31, B-72, B-95).
+    Held {
+        /// The condition, as the job's error object.
+        error: ErrorInfo,
+    },
+    /// The condition that held it is over (B-28).
+    HoldOver,
     /// An error that may pass (B-24, B-26).
     TransientError {
         /// What went wrong.
@@ -83,6 +92,9 @@ impl Command {
             Self::Start => "start",
             Self::Connected => "connected",
             Self::Yield => "yield",
+            Self::SliceOver => "slice-over",
+            Self::Held { .. } => "held",
+            Self::HoldOver => "hold-over",
             Self::TransientError { .. } => "transient-error",
             Self::FatalError { .. } => "fatal-error",
             Self::RetryDue { .. } => "retry-due",
@@ -130,6 +142,10 @@ pub struct Transition {
     pub transferred: Option<Timestamp>,
     /// A runner took it: the attempt number goes up.
     pub starts_attempt: bool,
+    /// Others of its level that wait already come first (B-68).
+    pub goes_behind: bool,
+    /// The time it may connect and transfer begins anew (B-61).
+    pub resets_active: bool,
     /// What to do about the due time.
     pub due: Due,
     /// The revision goes up.

@@ -6,8 +6,8 @@
 use std::time::Duration;
 
 use super::{
-    Code, Command, Due, ErrorContext, ErrorInfo, EventKind, Family, Intent, Job, JobKind, JobState, Outcome,
-    Priority, Refusal, Timestamp, Transition,
+    Code, Command, Due, ErrorContext, ErrorInfo, EventKind, Family, HoldReason, Intent, Job, JobKind,
+    JobState, Outcome, Priority, Refusal, Timestamp, Transition,
 };
 
 /// The least delay between retries, whatever the job asks for. B-57 raises it to 5 s; a tenth of a
@@ -38,7 +38,7 @@ pub fn apply(job: &Job, command: &Command) -> Result<Transition, Refusal> {
         (None, Command::Complete) => complete(job, command),
         (None, Command::Release) => release(job, command),
         (None, Command::RetryDue { at }) => retry_due(job, command, *at),
-        (None, Command::NetworkReturned) => network_returned(job, command),
+        (None, Command::NetworkReturned | Command::HoldOver) => condition_over(job, command),
         (None, command) => running(job, command),
     }
 }
@@ -60,6 +60,14 @@ fn running(job: &Job, command: &Command) -> Result<Transition, Refusal> {
             due: Due::Never,
             ..moved(job, JobState::Queued)
         }),
+        (JobState::Connecting | JobState::Transferring, Command::SliceOver) => Ok(Transition {
+            due: Due::Never,
+            goes_behind: true,
+            ..moved(job, JobState::Queued)
+        }),
+        (JobState::Queued | JobState::Connecting | JobState::Transferring, Command::Held { error }) => {
+            Ok(held(job, error))
+        }
         (JobState::Connecting | JobState::Transferring, Command::TransientError { error, retry_after }) => {
             Ok(transient(job, error, *retry_after))
         }
@@ -111,6 +119,7 @@ fn resume(job: &Job, command: &Command, after: Duration, at: Timestamp) -> Resul
                 due,
                 retries: 0,
                 no_progress_since: None,
+                resets_active: true,
                 ..moved(job, JobState::Queued)
             })
         }
@@ -183,14 +192,25 @@ fn retry_due(job: &Job, command: &Command, at: Timestamp) -> Result<Transition, 
     }
 }
 
-/// B-29: every job in `transient-error`, whatever its error was.
-fn network_returned(job: &Job, command: &Command) -> Result<Transition, Refusal> {
+/// B-29: when the network is back every job in `transient-error` goes on, whatever its error was. The
+/// end of another condition concerns only those that waited for it: they have no due time (B-28).
+fn condition_over(job: &Job, command: &Command) -> Result<Transition, Refusal> {
+    let waits = job.due.is_none() || *command == Command::NetworkReturned;
     match job.state {
-        JobState::TransientError => Ok(Transition {
+        JobState::TransientError if waits => Ok(Transition {
             due: Due::Never,
             ..moved(job, JobState::Queued)
         }),
-        _ => Err(refuse(job, command, "it does not wait for the network")),
+        _ => Err(refuse(job, command, "it waits for no condition")),
+    }
+}
+
+/// B-31, B-72, B-95: not an error of the job, so nothing is counted and no clock of it begins.
+fn held(job: &Job, error: &ErrorInfo) -> Transition {
+    Transition {
+        error: Some(error.clone()),
+        due: Due::Never,
+        ..moved(job, JobState::TransientError)
     }
 }
 
@@ -310,6 +330,8 @@ fn unchanged(job: &Job) -> Transition {
         no_progress_since: job.no_progress_since,
         transferred: job.transferred,
         starts_attempt: false,
+        goes_behind: false,
+        resets_active: false,
         due: Due::Keep,
         revises: false,
         events: Vec::new(),
@@ -327,7 +349,7 @@ fn refuse(job: &Job, command: &Command, why: &'static str) -> Refusal {
 
 /// B-64: a lost network and a policy stop are not counted.
 fn counts(error: &ErrorInfo) -> u32 {
-    u32::from(error.code != Code::NETWORK_DISCONNECTED)
+    u32::from(HoldReason::of(error.code).is_none())
 }
 
 /// What is left of the no-progress time-out at `at`, clamped to it (B-59, B-63).

@@ -72,6 +72,12 @@ fn fatal() -> Command {
     }
 }
 
+fn held() -> Command {
+    Command::Held {
+        error: error(Code::NETWORK_DISCONNECTED, 0),
+    }
+}
+
 use JobState::{Acknowledged, Cancelled, Connecting, Queued, Suspended, Transferred, Transferring};
 
 /// (row, from, command, to, events)
@@ -87,6 +93,11 @@ fn table() -> Vec<(&'static str, JobState, Command, JobState, Vec<EventKind>)> {
         ("B-24", Connecting, fatal(), e, vec![EventKind::JobError]),
         ("B-25", Transferring, Command::Yield, Queued, none()),
         ("B-25", Connecting, Command::Yield, Queued, none()),
+        ("B-25", Transferring, Command::SliceOver, Queued, none()),
+        ("B-31", Queued, held(), te, none()),
+        ("B-31", Connecting, held(), te, none()),
+        ("B-31", Transferring, held(), te, none()),
+        ("B-28", te, Command::HoldOver, Queued, none()),
         ("B-26", Transferring, transient(0), te, none()),
         ("B-27", Transferring, fatal(), e, vec![EventKind::JobError]),
         ("B-28", te, Command::RetryDue { at: at(1) }, Queued, none()),
@@ -335,6 +346,54 @@ fn a_held_job_is_not_released_and_a_failed_batch_ends_as_failed() {
     );
 }
 
+#[test]
+fn b59_without_a_no_progress_time_out_any_error_is_fatal_and_progress_clears_the_clock() {
+    let mut never = job(Transferring);
+    never.spec.no_progress = Duration::ZERO;
+    assert_eq!(apply(&never, &transient(5)).unwrap().to, JobState::Error);
+    let mut first = job(Transferring);
+    apply(&first, &transient(5)).unwrap().carry_out(&mut first);
+    apply(&first, &Command::HoldOver).unwrap_err();
+    apply(&first, &Command::RetryDue { at: at(10) })
+        .unwrap()
+        .carry_out(&mut first);
+    apply(&first, &Command::Start).unwrap().carry_out(&mut first);
+    apply(&first, &transient(60)).unwrap().carry_out(&mut first);
+    assert_eq!(first.no_progress_since, Some(at(5)), "since the first of them");
+}
+
+#[test]
+fn b64_what_holds_a_job_is_not_counted_whoever_says_it() {
+    for reason in HoldReason::ALL.iter().copied() {
+        for command in [
+            Command::Held {
+                error: error(reason.code(), 0),
+            },
+            Command::TransientError {
+                error: error(reason.code(), 0),
+                retry_after: None,
+            },
+        ] {
+            let mut subject = job(Transferring);
+            subject.error_count = 4;
+            apply(&subject, &command).unwrap().carry_out(&mut subject);
+            assert_eq!(subject.error_count, 4, "{reason} by {}", command.verb());
+        }
+    }
+    let mut subject = job(Transferring);
+    apply(&subject, &transient(0)).unwrap().carry_out(&mut subject);
+    apply(&subject, &resume()).unwrap().carry_out(&mut subject);
+    assert_eq!(subject.error_count, 1, "a resume does not reset it");
+}
+
+#[test]
+fn b28_a_hold_that_ends_leaves_those_alone_that_wait_for_their_retry() {
+    let mut waits = job(Transferring);
+    apply(&waits, &transient(0)).unwrap().carry_out(&mut waits);
+    assert!(apply(&waits, &Command::HoldOver).is_err());
+    assert!(apply(&waits, &Command::NetworkReturned).is_ok());
+}
+
 pub(super) fn commands() -> Vec<Command> {
     vec![
         resume(),
@@ -349,6 +408,9 @@ pub(super) fn commands() -> Vec<Command> {
         Command::Start,
         Command::Connected,
         Command::Yield,
+        Command::SliceOver,
+        held(),
+        Command::HoldOver,
         transient(5),
         fatal(),
         Command::RetryDue { at: at(2000) },
@@ -367,7 +429,7 @@ pub(super) fn commands() -> Vec<Command> {
 
 proptest! {
     #[test]
-    fn no_sequence_of_commands_breaks_a_job(kind in 0..JobKind::ALL.len(), picks in prop::collection::vec(0..18usize, 0..80)) {
+    fn no_sequence_of_commands_breaks_a_job(kind in 0..JobKind::ALL.len(), picks in prop::collection::vec(0..21usize, 0..80)) {
         let mut subject = Job { kind: JobKind::ALL[kind], ..job(Queued) };
         let all = commands();
         let mut ended = 0;
@@ -383,7 +445,10 @@ proptest! {
             prop_assert_eq!(subject.state.is_final(), subject.outcome.is_some());
             prop_assert!(!(subject.state.is_final() && subject.intent.is_some()));
             prop_assert!(!(subject.state.is_running() && subject.intent.is_some()));
-            prop_assert!(subject.state != JobState::TransientError || (subject.due.is_some() && subject.error.is_some()));
+            if subject.state == JobState::TransientError {
+                let held = subject.error.as_ref().is_some_and(|error| HoldReason::of(error.code).is_some());
+                prop_assert!(subject.error.is_some() && (subject.due.is_some() || held), "it waits for something");
+            }
             prop_assert!(subject.state != JobState::Error || subject.error.is_some());
             if (before.state, before.intent) != (subject.state, subject.intent) {
                 prop_assert!(subject.revision > before.revision, "a change of state is a revision");

@@ -84,6 +84,23 @@ impl Profile {
         }
     }
 
+    /// How long a job may connect and transfer, all its runs together (B-61).
+    #[must_use]
+    pub fn max_time(self) -> Duration {
+        match self {
+            Self::Sexton | Self::Bits | Self::DeliveryOptimization => Duration::from_secs(90 * DAY),
+        }
+    }
+
+    /// Background transfers at the same time, where the configuration does not say (B-68).
+    #[must_use]
+    pub fn slots(self) -> u64 {
+        match self {
+            Self::Sexton => 8,
+            Self::Bits | Self::DeliveryOptimization => 1,
+        }
+    }
+
     /// Open jobs one owner may have (B-16).
     #[must_use]
     pub fn jobs_per_owner(self) -> u32 {
@@ -112,6 +129,25 @@ impl Profile {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn d09_delivery_optimization_gives_up_after_a_day_without_a_byte() {
+        // Its documents name an hour for some priorities and a day for others: the day is for all.
+        let seconds = Profile::DeliveryOptimization.no_progress().as_secs();
+        assert_eq!(seconds, 86_400);
+    }
+
+    #[test]
+    fn b59_the_others_give_up_after_fourteen_days() {
+        for profile in [Profile::Sexton, Profile::Bits] {
+            assert_eq!(profile.no_progress().as_secs(), 1_209_600);
+        }
+    }
+
+    #[test]
+    fn d10_there_is_one_background_slot_beside_all_foreground_jobs() {
+        assert_eq!(Profile::DeliveryOptimization.slots(), 1);
+    }
 
     #[test]
     fn b57_the_default_retry_delay_doubles_to_ten_minutes() {

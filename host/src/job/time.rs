@@ -61,7 +61,7 @@ impl<'de> Deserialize<'de> for Timestamp {
 }
 
 /// Durations in JSON are whole milliseconds.
-pub(super) mod millis {
+pub(crate) mod millis {
     use super::{Deserialize, Deserializer, Duration, Serializer};
 
     pub(crate) fn serialize<S: Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
@@ -74,7 +74,7 @@ pub(super) mod millis {
 }
 
 /// The same for durations that may be absent.
-pub(super) mod opt_millis {
+pub(crate) mod opt_millis {
     use super::{Deserialize, Deserializer, Duration, Serializer};
 
     pub(crate) fn serialize<S: Serializer>(

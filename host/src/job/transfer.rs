@@ -9,12 +9,11 @@ mod upload;
 use serde::{Deserialize, Serialize};
 
 use super::{Code, FileSpec};
-
 pub use http::{
     AuthScheme, AuthTarget, Credential, Header, HttpSpec, ProxySpec, ProxyUse, Redirects, SecretRef,
     SecretSource, StatusClass, TlsSpec,
 };
-pub use limits::LimitSpec;
+pub use limits::{LimitSpec, rate};
 pub use placing::PlacingSpec;
 pub use upload::UploadSpec;
 

@@ -23,6 +23,25 @@ const LOOK_JOBS: usize = 256;
 /// that every host has its turn however many there are.
 const LOOK_HOSTS: usize = 256;
 
+/// A running background job that makes room for others (B-25, B-68).
+#[derive(Clone, Debug)]
+pub struct Yielding {
+    /// Its level: it yields to every higher one.
+    pub level: Priority,
+    /// Its remote host.
+    pub host: String,
+    /// Its time slice is over: it yields to its own level too.
+    pub slice_over: bool,
+}
+
+impl Yielding {
+    /// Whether it makes room for a job of this level.
+    #[must_use]
+    pub fn yields_to(&self, level: Priority) -> bool {
+        level < self.level || (self.slice_over && level == self.level)
+    }
+}
+
 /// Where each level's look over the remote hosts goes on. Kept in memory: a new start begins anew.
 #[derive(Default)]
 pub(super) struct Turns(BTreeMap<i64, String>);
@@ -32,12 +51,25 @@ struct Taken<'a> {
     ask: &'a ClaimJobs,
     hosts: BTreeMap<String, usize>,
     seqs: Vec<i64>,
+    /// Slots that are free for the level being looked at, those that others would make room in included.
     free: usize,
+    level: Priority,
 }
 
 impl Taken<'_> {
+    fn begin(&mut self, level: Priority) {
+        self.level = level;
+        self.free = (self.ask.background + self.yielding().count()).saturating_sub(self.seqs.len());
+    }
+
+    fn yielding(&self) -> impl Iterator<Item = &Yielding> {
+        let level = self.level;
+        self.ask.yielding.iter().filter(move |one| one.yields_to(level))
+    }
+
     fn is_saturated(&self, host: &str) -> bool {
-        self.hosts.get(host).copied().unwrap_or(0) >= self.ask.per_host
+        let busy = self.hosts.get(host).copied().unwrap_or(0);
+        busy >= self.ask.per_host + self.yielding().filter(|one| one.host == host).count()
     }
 
     fn take(&mut self, seq: i64, host: String) {
@@ -55,9 +87,11 @@ impl Work<'_> {
             ask,
             hosts: ask.busy_hosts.clone(),
             seqs: Vec::new(),
-            free: ask.background,
+            free: 0,
+            level: Priority::High,
         };
         for level in [Priority::High, Priority::Normal, Priority::Low] {
+            taken.begin(level);
             if taken.free > 0 && !self.take_in_order(level, &mut taken)? {
                 self.take_round_hosts(level, &mut taken)?;
             }
@@ -77,6 +111,7 @@ impl Work<'_> {
         Ok(Run {
             job: stored.job,
             files,
+            active: stored.active.ended,
         })
     }
 
@@ -87,7 +122,7 @@ impl Work<'_> {
         }
         let mut statement = self.db.prepare_cached(
             "SELECT seq FROM jobs INDEXED BY jobs_runnable \
-             WHERE state = 'queued' AND intent IS NULL AND due IS NULL AND priority = ?1 ORDER BY seq LIMIT ?2",
+             WHERE state = 'queued' AND intent IS NULL AND due IS NULL AND priority = ?1 ORDER BY turn, seq LIMIT ?2",
         )?;
         let rows = statement.query_map(params![rank(level), int(most as u64)], |row| row.get(0))?;
         Ok(rows.collect::<rusqlite::Result<_>>()?)
@@ -98,7 +133,7 @@ impl Work<'_> {
     fn take_in_order(&self, level: Priority, taken: &mut Taken<'_>) -> Done<bool> {
         let mut statement = self.db.prepare_cached(
             "SELECT seq, host FROM jobs INDEXED BY jobs_runnable \
-             WHERE state = 'queued' AND intent IS NULL AND due IS NULL AND priority = ?1 ORDER BY seq",
+             WHERE state = 'queued' AND intent IS NULL AND due IS NULL AND priority = ?1 ORDER BY turn, seq",
         )?;
         let mut rows = statement.query([rank(level)])?;
         let mut skipped = 0;
@@ -144,7 +179,7 @@ impl Work<'_> {
         }
         self.turns.0.insert(rank(level), at);
         found.sort_unstable();
-        for (seq, host) in found {
+        for (_, seq, host) in found {
             // Jobs that were already taken in order come up again.
             if taken.free > 0 && !taken.is_saturated(&host) && !taken.seqs.contains(&seq) {
                 taken.take(seq, host);
@@ -165,14 +200,14 @@ impl Work<'_> {
     }
 
     /// As many jobs of a host as it has free slots, those of this claim included.
-    fn of_host(&self, level: Priority, host: &str, taken: &Taken<'_>) -> Done<Vec<(i64, String)>> {
+    fn of_host(&self, level: Priority, host: &str, taken: &Taken<'_>) -> Done<Vec<(i64, i64, String)>> {
         let most = taken.ask.per_host.min(taken.free + taken.seqs.len());
         let mut statement = self.db.prepare_cached(
-            "SELECT seq FROM jobs INDEXED BY jobs_by_host WHERE state = 'queued' AND intent IS NULL \
-             AND due IS NULL AND priority = ?1 AND host = ?2 ORDER BY seq LIMIT ?3",
+            "SELECT turn, seq FROM jobs INDEXED BY jobs_by_host WHERE state = 'queued' AND intent IS NULL \
+             AND due IS NULL AND priority = ?1 AND host = ?2 ORDER BY turn, seq LIMIT ?3",
         )?;
         let rows = statement.query_map(params![rank(level), host, int(most as u64)], |row| {
-            Ok((row.get(0)?, host.to_owned()))
+            Ok((row.get(0)?, row.get(1)?, host.to_owned()))
         })?;
         Ok(rows.collect::<rusqlite::Result<_>>()?)
     }

@@ -17,7 +17,8 @@ use crate::job::{Command, DeliveryId, FileStatus, Job, JobId, PluginName, Router
 use super::writer::FULL;
 use super::{
     Change, Claim, ClaimDeliveries, ClaimJobs, Counts, DeliveryFilter, DeliveryRecord, FileCheckpoint,
-    JobFilter, NewJob, RetentionRule, Run, RunId, SettleResult, Settlement, Store, StoreError, Submitted,
+    HoldJobs, JobFilter, NewJob, RetentionRule, Run, RunId, SettleResult, Settlement, Store, StoreError,
+    Submitted,
 };
 
 words! {
@@ -31,6 +32,8 @@ words! {
         Command = "command",
         /// [`Store::claim_jobs`]
         ClaimJobs = "claim-jobs",
+        /// [`Store::hold_jobs`]
+        HoldJobs = "hold-jobs",
         /// [`Store::report`]
         Report = "report",
         /// [`Store::checkpoint`]
@@ -182,6 +185,10 @@ impl Store for FaultStore {
     async fn claim_jobs(&self, ask: ClaimJobs) -> Result<Vec<Run>, StoreError> {
         self.through(Verb::ClaimJobs, self.inner.claim_jobs(ask)).await
     }
+    async fn hold_jobs(&self, ask: HoldJobs) -> Result<bool, StoreError> {
+        self.through(Verb::HoldJobs, self.inner.hold_jobs(ask)).await
+    }
+
     async fn report(&self, run: RunId, command: Command) -> Result<Job, StoreError> {
         self.through(Verb::Report, self.inner.report(run, command)).await
     }

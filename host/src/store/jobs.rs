@@ -4,7 +4,7 @@ use rusqlite::{OptionalExtension, params};
 
 use crate::job::{Code, Command, FileStatus, Job, JobId, JobKind, JobState, Progress};
 
-use super::rows::{StoredJob, int, load_files, load_job, load_job_at, rank, to_json};
+use super::rows::{Active, StoredJob, int, load_files, load_job, load_job_at, rank, to_json};
 use super::writer::{Done, Work};
 use super::{FileCheckpoint, NewJob, RunId, StoreError, Submitted};
 
@@ -28,6 +28,7 @@ impl Work<'_> {
             seq: 0,
             entered: 1,
             claim: None,
+            active: Active::default(),
             job: self.fresh_job(new),
         };
         self.insert_job(&mut stored, new)?;
@@ -111,8 +112,8 @@ impl Work<'_> {
             .prepare_cached(
                 "INSERT INTO jobs (id, owner, kind, state, priority, revision, entered, attempt, error_count, \
                  retries, created, modified, looked_after, host, bytes_known, bytes_transferred, sizes_unknown, \
-                 files_total, files_transferred) \
-                 VALUES (?1, ?2, ?3, ?4, ?5, 1, 1, 0, 0, 0, ?6, ?6, ?7, ?8, 0, 0, ?9, ?9, 0)",
+                 files_total, files_transferred, turn) \
+                 VALUES (?1, ?2, ?3, ?4, ?5, 1, 1, 0, 0, 0, ?6, ?6, ?7, ?8, 0, 0, ?9, ?9, 0, ?6)",
             )?
             .execute(params![
                 job.id.as_bytes(),

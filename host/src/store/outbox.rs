@@ -1,11 +1,13 @@
 //! Writing a job's transition: the new state, its events, and one delivery for every handler, in
 //! one transaction.
 
+use std::time::Duration;
+
 use rusqlite::{OptionalExtension, params};
 
 use crate::job::{
-    Command, DeliveryId, DeliveryState, EventKind, FileStatus, Job, JobState, PluginName, Route, Transition,
-    apply,
+    Command, DeliveryId, DeliveryState, EventKind, FileStatus, HoldReason, Job, JobState, PluginName, Route,
+    Timestamp, Transition, apply,
 };
 
 use super::Change;
@@ -27,6 +29,7 @@ impl Work<'_> {
         let was = stored.job.state;
         let new_error = transition.error != stored.job.error;
         let events = transition.events.clone();
+        let goes_behind = transition.goes_behind;
         stored.advance(transition, self.now);
         for event in &events {
             let data = EventData {
@@ -44,6 +47,11 @@ impl Work<'_> {
             stored.advance(release, self.now);
         }
         self.write_job(stored)?;
+        if goes_behind {
+            self.db
+                .prepare_cached("UPDATE jobs SET turn = ?2 WHERE seq = ?1")?
+                .execute([stored.seq, self.now.as_millis()])?;
+        }
         if new_error {
             let error = stored.job.error.as_ref().map(to_json).transpose()?;
             self.db
@@ -70,7 +78,8 @@ impl Work<'_> {
                 "UPDATE jobs SET state = ?2, intent = ?3, outcome = ?4, priority = ?5, revision = ?6, \
                  entered = ?7, attempt = ?8, error_count = ?9, retries = ?10, no_progress_since = ?11, \
                  due = ?12, modified = ?13, transferred = ?14, \
-                 claimed_by = ?15, claim_expires = ?16 WHERE seq = ?1",
+                 claimed_by = ?15, claim_expires = ?16, held = ?17, active_ms = ?18, active_since = ?19 \
+                 WHERE seq = ?1",
             )?
             .execute(params![
                 stored.seq,
@@ -89,6 +98,9 @@ impl Work<'_> {
                 job.transferred.map(|time| time.as_millis()),
                 claim.map(|claim| claim.incarnation),
                 claim.map(|claim| claim.expires),
+                stored.held().map(HoldReason::as_str),
+                u64::try_from(stored.active.ended.as_millis()).map_or(i64::MAX, int),
+                stored.active.since.map(|time| time.as_millis()),
             ])?;
         Ok(())
     }
@@ -255,6 +267,7 @@ impl Work<'_> {
             id,
             state,
             revision,
+            priority,
             intent,
             due,
             ..
@@ -263,6 +276,7 @@ impl Work<'_> {
             id,
             state,
             revision,
+            priority,
             intent: intent.is_some(),
             due,
         });
@@ -271,12 +285,30 @@ impl Work<'_> {
 
 impl StoredJob {
     /// The job after a transition, as it will be written.
-    fn advance(&mut self, transition: Transition, now: crate::job::Timestamp) {
+    fn advance(&mut self, transition: Transition, now: Timestamp) {
         let entered = self.job.state != transition.to || !transition.events.is_empty();
+        if transition.resets_active {
+            self.active.ended = Duration::ZERO;
+        }
+        match (self.active.since, transition.to.is_running()) {
+            (None, true) => self.active.since = Some(now),
+            (Some(since), false) => {
+                self.active.ended = self.active.ended.saturating_add(now.since(since));
+                self.active.since = None;
+            }
+            _ => {}
+        }
         transition.carry_out(&mut self.job);
         self.job.modified = now;
         if entered {
             self.entered = self.job.revision;
         }
+    }
+
+    /// The condition that the job waits for: one that waits for its retry has a due time.
+    fn held(&self) -> Option<HoldReason> {
+        let waits = self.job.state == JobState::TransientError && self.job.due.is_none();
+        let error = self.job.error.as_ref().filter(|_| waits)?;
+        HoldReason::of(error.code)
     }
 }

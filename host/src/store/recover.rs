@@ -16,8 +16,14 @@ impl Work<'_> {
     /// jobs go back to the queue through the law; running calls were interrupted, which charges nobody.
     /// Both are found by index: a start costs as much as was running, not as much as is stored.
     pub(super) fn recover(&mut self) -> Done<()> {
+        let alive = tally::last_commit(self.db)?;
         for seq in self.seqs("SELECT seq FROM jobs WHERE state IN ('connecting', 'transferring')")? {
             let mut stored = load_job_at(self.db, seq)?;
+            if let (Some(since), Some(alive)) = (stored.active.since, alive) {
+                // It ran until the host died, which was no earlier than its last commit (B-61).
+                stored.active.ended = stored.active.ended.saturating_add(alive.since(since));
+            }
+            stored.active.since = None;
             self.apply(&mut stored, &Command::Yield)?;
         }
         let running = self.seqs(

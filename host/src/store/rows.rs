@@ -1,6 +1,7 @@
 //! Rows to nouns and back.
 
 use std::str::FromStr;
+use std::time::Duration;
 
 use rusqlite::types::Type;
 use rusqlite::{Connection, OptionalExtension, Row, params};
@@ -19,7 +20,8 @@ use super::{DeliveryRecord, Stage, StoreError};
 pub(super) const JOB_COLUMNS: &str = "j.seq, j.id, j.owner, j.kind, j.state, j.intent, j.outcome, j.priority, \
      j.revision, j.attempt, j.error_count, j.retries, j.no_progress_since, j.due, j.created, j.modified, \
      j.transferred, j.bytes_known, j.bytes_transferred, j.sizes_unknown, j.files_total, \
-     j.files_transferred, j.entered, d.spec, d.error, j.claimed_by, j.claim_expires";
+     j.files_transferred, j.entered, d.spec, d.error, j.claimed_by, j.claim_expires, \
+     j.active_ms, j.active_since";
 
 /// A job with what only the store knows of it.
 pub(super) struct StoredJob {
@@ -28,7 +30,17 @@ pub(super) struct StoredJob {
     pub(super) entered: u64,
     /// Who runs it, and until when that holds without renewal; a job that does not run has neither.
     pub(super) claim: Option<JobClaim>,
+    pub(super) active: Active,
     pub(super) job: Job,
+}
+
+/// How long a job has been running (B-61).
+#[derive(Clone, Copy, Default)]
+pub(super) struct Active {
+    /// In runs that ended.
+    pub(super) ended: Duration,
+    /// When the run under way began.
+    pub(super) since: Option<Timestamp>,
 }
 
 /// The claim of one start of one host.
@@ -133,6 +145,10 @@ pub(super) fn job_of(row: &Row<'_>) -> rusqlite::Result<StoredJob> {
         claim: claimed_by
             .zip(expires)
             .map(|(incarnation, expires)| JobClaim { incarnation, expires }),
+        active: Active {
+            ended: Duration::from_millis(row.get(27)?),
+            since: optional_time(row, 28)?,
+        },
         job,
     })
 }

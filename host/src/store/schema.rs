@@ -167,6 +167,15 @@ CREATE VIEW delivery_list AS
 const V2: &str = r"
 ALTER TABLE files ADD COLUMN plan TEXT;                 -- JSON; NULL is plain
 ALTER TABLE files ADD COLUMN session TEXT;              -- the runner's own words
+ALTER TABLE jobs ADD COLUMN turn INTEGER NOT NULL DEFAULT 0;         -- since when it waits its turn within its level
+ALTER TABLE jobs ADD COLUMN held TEXT;                               -- the condition that it waits for
+ALTER TABLE jobs ADD COLUMN active_ms INTEGER NOT NULL DEFAULT 0;    -- time spent running, in runs that ended
+ALTER TABLE jobs ADD COLUMN active_since INTEGER;                    -- when the run under way began
+DROP INDEX jobs_runnable;
+DROP INDEX jobs_by_host;
+CREATE INDEX jobs_runnable ON jobs (priority, turn, seq, host) WHERE state = 'queued' AND intent IS NULL AND due IS NULL;
+CREATE INDEX jobs_by_host ON jobs (priority, host, turn, seq) WHERE state = 'queued' AND intent IS NULL AND due IS NULL;
+CREATE INDEX jobs_held ON jobs (held, priority, seq) WHERE held IS NOT NULL;
 ";
 
 /// Brings a store up to this version.

@@ -20,8 +20,8 @@ use super::rows::{load_files, load_job};
 use super::writer::{DAMAGED, Damage, Done, Work, Writer, keep_plans};
 use super::{
     Change, Claim, ClaimDeliveries, ClaimJobs, Counts, DeliveryFilter, DeliveryRecord, FileCheckpoint,
-    JobFilter, NewJob, RetentionRule, Run, RunId, SettleResult, Settlement, Store, StoreError, Submitted,
-    list, read, tally,
+    HoldJobs, JobFilter, NewJob, RetentionRule, Run, RunId, SettleResult, Settlement, Store, StoreError,
+    Submitted, list, read, tally,
 };
 
 /// Changes a watcher may lag behind before it must look for itself.
@@ -218,6 +218,10 @@ impl Store for SqliteStore {
             }
         }
         Ok(runs)
+    }
+
+    async fn hold_jobs(&self, ask: HoldJobs) -> Result<bool, StoreError> {
+        self.writer.write(move |work| work.hold_jobs(&ask)).await
     }
 
     async fn report(&self, run: RunId, command: Command) -> Result<Job, StoreError> {

@@ -5,6 +5,7 @@ mod deliveries;
 mod disk;
 mod endings;
 mod faulty_disk;
+mod holds;
 mod jobs;
 mod plans;
 mod roles;
@@ -147,6 +148,7 @@ fn ask_jobs() -> ClaimJobs {
         foreground: 8,
         busy_hosts: BTreeMap::new(),
         per_host: 6,
+        yielding: Vec::new(),
         lease: Duration::from_secs(30),
     }
 }

@@ -11,7 +11,7 @@ use crate::job::{Command, DeliveryId, FileStatus, Job, JobId, PluginName, Router
 
 use super::{
     AfterFailure, Change, Claim, ClaimDeliveries, ClaimJobs, Counts, DeliveryFilter, DeliveryRecord,
-    FileCheckpoint, JobFilter, NewJob, RetentionRule, Run, RunId, SettleResult, Settlement, Store,
+    FileCheckpoint, HoldJobs, JobFilter, NewJob, RetentionRule, Run, RunId, SettleResult, Settlement, Store,
     StoreError, Submitted, Verdict,
 };
 
@@ -178,6 +178,10 @@ impl Store for TraceStore {
         };
         self.traced(self.inner.claim_jobs(ask), did).await
     }
+    async fn hold_jobs(&self, ask: HoldJobs) -> Result<bool, StoreError> {
+        self.inner.hold_jobs(ask).await
+    }
+
     async fn report(&self, run: RunId, command: Command) -> Result<Job, StoreError> {
         let verb = self.inner.report(run, command.clone());
         let did = |said: &Result<_, _>| Some(Did::Reported(run.job, command, said.is_ok()));

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::Yielding;
 use crate::job::{
     Code, Command, DeliveryId, DeliveryState, ErrorInfo, EventKind, FailureRecord, FileSpec, FileStatus, Job,
     JobId, JobKind, JobSpec, JobState, Outcome, OwnerName, PluginName, Priority, Refusal, Role, StateRead,
@@ -50,6 +51,8 @@ pub struct ClaimJobs {
     pub busy_hosts: BTreeMap<String, usize>,
     /// Background jobs one remote host may have.
     pub per_host: usize,
+    /// Running background jobs that would make room for others.
+    pub yielding: Vec<Yielding>,
     /// How long the claim holds without renewal, for backends with several hosts.
     pub lease: Duration,
 }
@@ -70,6 +73,8 @@ pub struct Run {
     pub job: Job,
     /// Its files in order.
     pub files: Vec<FileStatus>,
+    /// How long its earlier runs took since it was last resumed (B-61).
+    pub active: Duration,
 }
 
 impl Run {
@@ -327,6 +332,8 @@ pub enum Change {
         state: JobState,
         /// Its revision now.
         revision: u64,
+        /// Its level now.
+        priority: Priority,
         /// Whether file work is under way.
         intent: bool,
         /// When it moves on by itself.

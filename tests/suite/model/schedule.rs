@@ -105,6 +105,7 @@ impl Engine {
             foreground: 0,
             busy_hosts: BTreeMap::new(),
             per_host: 100,
+            yielding: Vec::new(),
             lease: Duration::from_secs(30),
         };
         let runs = self.store().claim_jobs(ask).await.unwrap_or_default();

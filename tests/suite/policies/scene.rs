@@ -269,6 +269,7 @@ impl Scene {
             foreground: 0,
             busy_hosts: BTreeMap::new(),
             per_host: 1,
+            yielding: Vec::new(),
             lease: Duration::from_secs(30),
         };
         let run = self.store().claim_jobs(ask).await.unwrap().remove(0);

@@ -14,7 +14,8 @@ use crate::job::{
 };
 use crate::store::{
     Change, Claim, ClaimDeliveries, ClaimJobs, Counts, DeliveryFilter, DeliveryRecord, FileCheckpoint,
-    JobFilter, NewJob, RetentionRule, Run, RunId, SettleResult, Settlement, Store, StoreError, Submitted,
+    HoldJobs, JobFilter, NewJob, RetentionRule, Run, RunId, SettleResult, Settlement, Store, StoreError,
+    Submitted,
 };
 
 pub(super) struct FakeStore {
@@ -72,6 +73,11 @@ fn job(new: NewJob) -> (Job, Vec<FileStatus>) {
     (job, files)
 }
 
+/// The job as it is accepted.
+pub(in crate::api) fn queued(new: NewJob) -> Job {
+    job(new).0
+}
+
 #[async_trait]
 impl Store for FakeStore {
     async fn submit(&self, new: NewJob) -> Result<Submitted, StoreError> {
@@ -97,6 +103,7 @@ impl Store for FakeStore {
             id,
             state: job.state,
             revision: job.revision,
+            priority: job.priority,
             intent: job.intent.is_some(),
             due: job.due,
         });
@@ -156,6 +163,9 @@ impl Store for FakeStore {
 
     // What the control API has no business with.
     async fn claim_jobs(&self, _: ClaimJobs) -> Result<Vec<Run>, StoreError> {
+        unasked()
+    }
+    async fn hold_jobs(&self, _: HoldJobs) -> Result<bool, StoreError> {
         unasked()
     }
     async fn report(&self, _: RunId, _: Command) -> Result<Job, StoreError> {

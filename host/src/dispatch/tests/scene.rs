@@ -147,6 +147,7 @@ impl Scene {
             foreground: 0,
             busy_hosts: BTreeMap::new(),
             per_host: 100,
+            yielding: Vec::new(),
             lease: Duration::from_secs(30),
         };
         let run = self.store.claim_jobs(ask).await.unwrap().remove(0);

@@ -16,6 +16,7 @@ impl Engine {
     pub(super) async fn look_again(&mut self) {
         self.want_claim = true;
         self.want_intents = true;
+        self.want_weigh = true;
         self.next_timer = Some(self.clock.now());
         let known: HashSet<JobId> = self.running.keys().chain(self.waiting.keys()).copied().collect();
         for id in known {

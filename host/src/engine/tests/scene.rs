@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 use super::super::{Engine, EngineSettings, IntentControl, RunControl, RunEnd, Runner, Runners};
 pub(super) use crate::clock::until;
 use crate::clock::{Clock, POLL, POLLS};
+use crate::config::TransferRules;
 use crate::job::{
     Code, Command, ErrorContext, ErrorInfo, EventKind, FileSpec, FileStatus, Job, JobId, JobKind, JobSpec,
     JobState, Outcome, Priority, Profile, Role, Route, Router, Timestamp,
@@ -36,6 +37,8 @@ pub(super) enum Work {
     Held(Box<Work>),
     /// Waits for the gate whatever it is asked, then does this.
     Stubborn(Box<Work>),
+    /// Says that a later run could not go on with it, then does this.
+    Whole(Box<Work>),
     /// Waits to be asked to stop, and says this all the same.
     Deaf(Box<Work>),
 }
@@ -161,6 +164,10 @@ impl Scripted {
                 gate.wait_for(|open| *open).await.unwrap();
                 Box::pin(self.work(*then, attempt, control)).await
             }
+            Work::Whole(then) => {
+                control.set_resumable(false);
+                Box::pin(self.work(*then, attempt, control)).await
+            }
             Work::Deaf(then) => {
                 control.stop.cancelled().await;
                 Box::pin(self.work(*then, attempt, control)).await
@@ -242,6 +249,8 @@ pub(super) struct Scene {
     pub(super) store: Arc<FaultStore>,
     pub(super) runner: Arc<Scripted>,
     pub(super) settings: EngineSettings,
+    pub(super) rules: watch::Sender<Arc<TransferRules>>,
+    pub(super) network: watch::Sender<bool>,
     stop: CancellationToken,
     task: Option<JoinHandle<()>>,
     /// Held so that the engine hears no end of it.
@@ -275,6 +284,8 @@ impl Scene {
                 slots_per_host: 6,
                 drain: Duration::from_secs(20),
             },
+            rules: watch::Sender::default(),
+            network: watch::Sender::new(true),
             stop: CancellationToken::new(),
             task: None,
             _retention: sender,
@@ -291,13 +302,14 @@ impl Scene {
             self.settings,
             self.retention.clone(),
             runners,
-        );
+        )
+        .governed(self.rules.subscribe(), self.network.subscribe());
         self.task = Some(tokio::spawn(engine.run(self.stop.clone())));
     }
 
     /// Asks the engine to end and waits for it.
     pub(super) async fn drain(&mut self) {
-        self.stop.cancel();
+        std::mem::take(&mut self.stop).cancel();
         self.task.take().unwrap().await.unwrap();
     }
 

@@ -16,7 +16,7 @@ fn from(host: &str) -> NewJob {
 }
 
 #[tokio::test]
-async fn background_jobs_have_so_many_slots_and_each_is_used_again() {
+async fn b22_background_jobs_have_so_many_slots_and_each_is_used_again() {
     let mut scene = Scene::new().await;
     scene.settings.slots = 2;
     scene.runner.script("x", held());

@@ -65,6 +65,17 @@ impl Fault {
         }
     }
 
+    /// More bytes than the job may have (B-76).
+    pub(super) fn too_large(most: u64) -> Self {
+        Self {
+            code: Code::MAX_DOWNLOAD_SIZE_LIMIT_REACHED,
+            class: Class::Fatal,
+            context: ErrorContext::RemoteFile,
+            what: format!("the job may have at most {most} bytes in all"),
+            retry_after: None,
+        }
+    }
+
     /// A body that drips.
     pub(super) fn slow(least: u64) -> Self {
         let (code, class) = classify::wire(Wire::TimedOut);

@@ -24,6 +24,7 @@ use super::Progress;
 use super::disk::{self, joined};
 use super::fault::{Fault, Halt};
 use crate::clock::Clock;
+use crate::engine::Quota;
 use crate::job::FileStatus;
 
 /// Unsaved bytes that start a sync and a checkpoint (P9).
@@ -102,6 +103,7 @@ enum Event {
     Saved(Saved),
     Due,
     Watch,
+    Paid,
     Chunk(Result<Option<Bytes>, reqwest::Error>),
 }
 
@@ -121,6 +123,8 @@ impl<'a, P: Progress> Pour<'a, P> {
         idle: Duration,
         file: FileStatus,
     ) -> Self {
+        // Without a name for its version, what is here must be fetched anew (B-94).
+        progress.set_resumable(file.validator.is_some());
         let state = State {
             received: file.bytes_transferred,
             handed: file.bytes_transferred,
@@ -150,6 +154,7 @@ impl<'a, P: Progress> Pour<'a, P> {
     pub(super) async fn run(mut self, mut body: reqwest::Response) -> Result<(End, FileStatus), Halt> {
         let mut writing: Option<JoinHandle<io::Result<()>>> = None;
         let mut saving: Option<BoxFuture<'a, Saved>> = None;
+        let mut paying: Option<BoxFuture<'a, ()>> = None;
         let timer = self.clock.sleep_until(self.clock.now().after(SAVE_EVERY));
         let watch = self.clock.sleep_until(self.clock.now().after(self.idle));
         tokio::pin!(timer, watch);
@@ -165,7 +170,7 @@ impl<'a, P: Progress> Pour<'a, P> {
             }
             let state = &mut self.state;
             let reading = state.end.is_none();
-            let room = state.received - state.file.bytes_transferred < WINDOW_BYTES;
+            let room = paying.is_none() && state.received - state.file.bytes_transferred < WINDOW_BYTES;
             state.paused |= !room;
             let event = tokio::select! {
                 biased;
@@ -174,15 +179,29 @@ impl<'a, P: Progress> Pour<'a, P> {
                 saved = settled(&mut saving) => Event::Saved(saved),
                 () = &mut timer, if reading && !state.due => Event::Due,
                 () = &mut watch, if reading => Event::Watch,
+                () = settled(&mut paying), if reading => Event::Paid,
                 chunk = body.chunk(), if reading && room => Event::Chunk(chunk),
             };
             if matches!(event, Event::Watch) {
                 watch.set(self.clock.sleep_until(self.clock.now().after(self.idle)));
             }
+            if let Event::Chunk(Ok(Some(chunk))) = &event {
+                paying = self.pay(chunk.len());
+            }
             self.apply(event)?;
         }
         let State { file, end, .. } = self.state;
         Ok((end.unwrap_or(End::Stopped), file))
+    }
+
+    /// What came is paid for before more is read; where nothing is limited that is nothing.
+    fn pay(&self, bytes: usize) -> Option<BoxFuture<'a, ()>> {
+        let throttle = self
+            .progress
+            .throttle()
+            .filter(|throttle| throttle.is_limited())?;
+        let bytes = u64::try_from(bytes).unwrap_or(u64::MAX);
+        Some(Box::pin(throttle.take(bytes)))
     }
 
     /// What the disk should do next. Pure.
@@ -213,6 +232,7 @@ impl<'a, P: Progress> Pour<'a, P> {
         match event {
             Event::Stop => state.end = Some(End::Stopped),
             Event::Due => state.due = true,
+            Event::Paid => {}
             Event::Watch => {
                 let least = self.idle.as_millis().saturating_mul(u128::from(RATE_MIN)) / 1000;
                 if !state.paused && u128::from(state.received - state.heard) < least {
@@ -227,6 +247,8 @@ impl<'a, P: Progress> Pour<'a, P> {
                 if self.expect.end.is_some_and(|end| state.received + length > end) {
                     let fault = Fault::answer("it sent more than it had announced");
                     state.end = Some(End::Broken(fault));
+                } else if let Some(most) = over(self.progress.quota(), self.expect, state, length) {
+                    state.end = Some(End::Broken(Fault::too_large(most)));
                 } else if length > 0 {
                     state.received += length;
                     state.pending.push(chunk);
@@ -272,6 +294,12 @@ impl<'a, P: Progress> Pour<'a, P> {
         self.state.handed = self.state.received;
         (std::mem::take(&mut self.state.pending), offset)
     }
+}
+
+/// The cap of the job, where this chunk or what was announced goes beyond it (B-76).
+fn over(quota: Option<&Quota>, expect: Expect, state: &State, length: u64) -> Option<u64> {
+    let announced = expect.total.unwrap_or(0);
+    quota?.exceeded(state.file.index, announced.max(state.received + length))
 }
 
 /// What the end of a body means. A length that was announced is held against what came.

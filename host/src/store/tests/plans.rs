@@ -3,7 +3,7 @@
 
 use super::bare::{Bare, Steps};
 use super::*;
-use crate::job::JobId;
+use crate::job::{HoldReason, JobId};
 use crate::store::writer::Work;
 use crate::store::{list, read, tally};
 
@@ -182,6 +182,17 @@ fn chores(bench: &Bench, bare: &mut Bare, costs: &mut Costs) {
     };
     bare.write(|work| work.tick(keep));
     costs.note(bare, "tick");
+    let hold = |reason| crate::store::Hold {
+        reason,
+        levels: vec![crate::job::Priority::High],
+        description: String::new(),
+    };
+    let ask = crate::store::HoldJobs {
+        holds: vec![hold(HoldReason::Network), hold(HoldReason::Bandwidth)],
+        network_returned: false,
+    };
+    bare.write(|work| work.hold_jobs(&ask));
+    costs.note(bare, "holds");
     let soon = RetentionRule {
         finished: Some(Duration::ZERO),
         failed: Some(Duration::ZERO),

@@ -266,7 +266,7 @@ async fn replay_and_purge_reach_all_that_is_dead_piece_by_piece() {
 }
 
 #[tokio::test]
-async fn a_clock_that_was_moved_back_stretches_no_wait() {
+async fn b63_a_clock_that_was_moved_back_stretches_no_wait() {
     let mut bench = Bench::new(&[DECIDES]).await;
     let job = bench.failed().await;
     let claim = bench.claims().await.remove(0);

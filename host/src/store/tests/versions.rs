@@ -24,6 +24,17 @@ async fn an_older_store_is_brought_up_with_its_jobs() {
     db.execute_batch(
         "ALTER TABLE files DROP COLUMN plan;
          ALTER TABLE files DROP COLUMN session;
+         DROP INDEX jobs_runnable;
+         DROP INDEX jobs_by_host;
+         DROP INDEX jobs_held;
+         ALTER TABLE jobs DROP COLUMN turn;
+         ALTER TABLE jobs DROP COLUMN held;
+         ALTER TABLE jobs DROP COLUMN active_ms;
+         ALTER TABLE jobs DROP COLUMN active_since;
+         CREATE INDEX jobs_runnable ON jobs (priority, seq, host)
+             WHERE state = 'queued' AND intent IS NULL AND due IS NULL;
+         CREATE INDEX jobs_by_host ON jobs (priority, host, seq)
+             WHERE state = 'queued' AND intent IS NULL AND due IS NULL;
          PRAGMA user_version = 1;",
     )
     .unwrap();

@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::super::{Clients, Progress, Speaker, StartOvers, client, disk, fetch::Fetch};
 use crate::clock::Clock;
-use crate::config::TransferConfig;
+use crate::config::{TransferConfig, TransferRules};
 use crate::engine::{RunEnd, Stopped};
 use crate::job::{Code, FileSpec, FileStatus, HttpSpec, JobId, ProxySpec};
 
@@ -186,6 +186,7 @@ impl Scene {
 
     pub(super) fn config(&self) -> TransferConfig {
         TransferConfig {
+            rules: TransferRules::default(),
             slots: 1,
             slots_per_host: 1,
             connect_timeout: Duration::from_secs(5),

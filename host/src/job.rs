@@ -35,9 +35,13 @@ pub use policy::{FailurePolicy, Ladder, Next, Policy, Then, Tries, jitter_fracti
 pub use profile::{Backoff, Profile};
 pub use refused::RefusedKey;
 pub use time::Timestamp;
-pub use transfer::{HttpSpec, LimitSpec, PlacingSpec, TransferSpec, UploadSpec};
+pub use transfer::{
+    HttpSpec, LimitSpec, PlacingSpec, ReplyProgress, TransferSpec, UploadProtocol, UploadSpec, reply_path,
+};
 
 #[cfg(test)]
 mod law_matrix;
+#[cfg(test)]
+mod law_reply_tests;
 #[cfg(test)]
 mod law_tests;

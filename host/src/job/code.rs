@@ -48,7 +48,11 @@ codes! {
     INSUFFICIENT_RANGE_SUPPORT = 0x8020_0013, "BG_E_INSUFFICIENT_RANGE_SUPPORT", "the server ignores byte ranges";
     INVALID_SERVER_RESPONSE = 0x8020_001B, "BG_E_INVALID_SERVER_RESPONSE", "the server's answer is malformed";
     TOO_MANY_FILES = 0x8020_001C, "BG_E_TOO_MANY_FILES", "an upload has exactly one file";
+    LOCAL_FILE_CHANGED = 0x8020_001D, "BG_E_LOCAL_FILE_CHANGED", "the local file changed while it was sent";
+    SESSION_NOT_FOUND = 0x8020_001F, "BG_E_SESSION_NOT_FOUND", "the server no longer knows the upload session";
+    TOO_LARGE = 0x8020_0020, "BG_E_TOO_LARGE", "the reply is over its limit";
     STRING_TOO_LONG = 0x8020_0021, "BG_E_STRING_TOO_LONG", "a text is over its limit";
+    CLIENT_SERVER_PROTOCOL_MISMATCH = 0x8020_0022, "BG_E_CLIENT_SERVER_PROTOCOL_MISMATCH", "client and upload server speak no common protocol";
     NO_PROGRESS = 0x8020_0024, "BG_E_NO_PROGRESS", "no progress within the no-progress time-out";
     INVALID_RANGE = 0x8020_002B, "BG_E_INVALID_RANGE", "the range lies past the end of the file";
     CONNECT_FAILURE = 0x8020_002D, "BG_E_CONNECT_FAILURE", "the server could not be reached";

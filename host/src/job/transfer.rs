@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 pub use http::HttpSpec;
 pub use limits::LimitSpec;
 pub use placing::PlacingSpec;
-pub use upload::UploadSpec;
+pub use upload::{ReplyProgress, UploadProtocol, UploadSpec, reply_path};
 
 /// What only transfers have. Every part can be changed later (B-156).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -25,6 +25,7 @@ impl Work<'_> {
 
     fn write_transition(&mut self, stored: &mut StoredJob, transition: Transition) -> Done<()> {
         let was = stored.job.state;
+        let new_spec = transition.spec.is_some();
         let new_error = transition.error != stored.job.error;
         let events = transition.events.clone();
         stored.advance(transition, self.now);
@@ -49,6 +50,12 @@ impl Work<'_> {
             self.db
                 .prepare_cached("UPDATE job_data SET error = ?2 WHERE job = ?1")?
                 .execute(params![stored.seq, error])?;
+        }
+        if new_spec {
+            let spec = to_json(&stored.job.spec)?;
+            self.db
+                .prepare_cached("UPDATE job_data SET spec = ?2 WHERE job = ?1")?
+                .execute(params![stored.seq, spec])?;
         }
         self.ledger.job(Some(was), Some(stored.job.state));
         if stored.job.state.is_final() {

@@ -9,7 +9,7 @@ use serde::de::DeserializeOwned;
 
 use crate::job::{
     DeliveryId, ErrorInfo, EventKind, FailureRecord, FileStatus, Job, JobId, JobSpec, Outcome, Priority,
-    Progress, Timestamp,
+    Progress, ReplyProgress, Timestamp,
 };
 
 use super::writer::Done;
@@ -19,7 +19,8 @@ use super::{DeliveryRecord, Stage, StoreError};
 pub(super) const JOB_COLUMNS: &str = "j.seq, j.id, j.owner, j.kind, j.state, j.intent, j.outcome, j.priority, \
      j.revision, j.attempt, j.error_count, j.retries, j.no_progress_since, j.due, j.created, j.modified, \
      j.transferred, j.bytes_known, j.bytes_transferred, j.sizes_unknown, j.files_total, \
-     j.files_transferred, j.entered, d.spec, d.error, j.claimed_by, j.claim_expires";
+     j.files_transferred, j.entered, d.spec, d.error, j.claimed_by, j.claim_expires, \
+     j.reply_total, j.reply_transferred";
 
 /// A job with what only the store knows of it.
 pub(super) struct StoredJob {
@@ -122,6 +123,7 @@ pub(super) fn job_of(row: &Row<'_>) -> rusqlite::Result<StoredJob> {
         modified: time(row, 15)?,
         transferred: optional_time(row, 16)?,
         progress,
+        reply: reply_of(row)?,
         error,
         spec,
     };
@@ -135,6 +137,15 @@ pub(super) fn job_of(row: &Row<'_>) -> rusqlite::Result<StoredJob> {
             .map(|(incarnation, expires)| JobClaim { incarnation, expires }),
         job,
     })
+}
+
+fn reply_of(row: &Row<'_>) -> rusqlite::Result<Option<ReplyProgress>> {
+    let bytes_total = row.get(27)?;
+    let transferred: Option<u64> = row.get(28)?;
+    Ok(transferred.map(|bytes_transferred| ReplyProgress {
+        bytes_total,
+        bytes_transferred,
+    }))
 }
 
 /// Priorities are kept as their rank, so that an index orders them.

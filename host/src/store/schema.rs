@@ -167,6 +167,8 @@ CREATE VIEW delivery_list AS
 const V2: &str = r"
 ALTER TABLE files ADD COLUMN plan TEXT;                 -- JSON; NULL is plain
 ALTER TABLE files ADD COLUMN session TEXT;              -- the runner's own words
+ALTER TABLE jobs ADD COLUMN reply_total INTEGER;        -- NULL until the server told
+ALTER TABLE jobs ADD COLUMN reply_transferred INTEGER;  -- NULL until its download begins
 ";
 
 /// Brings a store up to this version.

@@ -58,6 +58,7 @@ fn job(new: NewJob) -> (Job, Vec<FileStatus>) {
         error_count: 0,
         retries: 0,
         no_progress_since: None,
+        reply: None,
         due: None,
         created: Timestamp::default(),
         modified: Timestamp::default(),

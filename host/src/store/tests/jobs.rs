@@ -189,7 +189,7 @@ async fn progress_is_summed_by_difference() {
     first.bytes_transferred = 4;
     bench
         .store()
-        .checkpoint(run.id(), FileCheckpoint { file: first.clone() })
+        .checkpoint(run.id(), first.clone().into())
         .await
         .unwrap();
     assert_eq!(
@@ -199,20 +199,12 @@ async fn progress_is_summed_by_difference() {
     );
     first.bytes_transferred = 10;
     first.transferred = true;
-    bench
-        .store()
-        .checkpoint(run.id(), FileCheckpoint { file: first })
-        .await
-        .unwrap();
+    bench.store().checkpoint(run.id(), first.into()).await.unwrap();
     let second = crate::job::FileStatus {
         bytes_total: Some(5),
         ..run.files[1].clone()
     };
-    bench
-        .store()
-        .checkpoint(run.id(), FileCheckpoint { file: second })
-        .await
-        .unwrap();
+    bench.store().checkpoint(run.id(), second.into()).await.unwrap();
     let progress = bench.store().job(job.id).await.unwrap().progress;
     assert_eq!((progress.bytes_total, progress.bytes_transferred), (Some(15), 10));
     assert_eq!((progress.files_total, progress.files_transferred), (2, 1));
@@ -270,7 +262,7 @@ async fn a_verb_that_breaks_its_transaction_fails_alone() {
     // A number that the store cannot keep, told by a runner among a crowd of sound verbs.
     let mut file = run.files[0].clone();
     file.bytes_total = Some(u64::MAX);
-    let bad = store.checkpoint(run.id(), FileCheckpoint { file });
+    let bad = store.checkpoint(run.id(), file.into());
     let good: Vec<_> = (0..50).map(|_| store.submit(new_job())).collect();
     let (bad, good) = futures::future::join(bad, futures::future::join_all(good)).await;
     assert!(matches!(bad, Err(StoreError::Backend(_))));

@@ -64,6 +64,22 @@ pub enum TransferError {
 /// When the configured user agent is not a header value, or an authority is no certificate.
 pub(super) fn build(config: &TransferConfig) -> Result<reqwest::Client, TransferError> {
     keep_buffers();
+    build_with(config, || builder(config))
+}
+
+/// Builds the client that sends files: it follows no redirect, and watches its requests itself, as a
+/// read time-out would count while a file is being sent. The protocol of BITS is one of HTTP/1.1.
+///
+/// # Errors
+/// As [`build`].
+pub(super) fn build_sending(config: &TransferConfig) -> Result<reqwest::Client, TransferError> {
+    build_with(config, || base(config).redirect(Policy::none()).http1_only())
+}
+
+fn build_with(
+    config: &TransferConfig,
+    builder: impl Fn() -> reqwest::ClientBuilder,
+) -> Result<reqwest::Client, TransferError> {
     // An `Err` means that a provider is installed already, which is as good.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let mut authorities = Vec::new();
@@ -75,9 +91,9 @@ pub(super) fn build(config: &TransferConfig) -> Result<reqwest::Client, Transfer
         authorities.extend(read);
     }
     let none = authorities.is_empty();
-    match builder(config).tls_certs_merge(authorities).build() {
+    match builder().tls_certs_merge(authorities).build() {
         Err(why) if none => {
-            let client = builder(config).tls_certs_only([]).build();
+            let client = builder().tls_certs_only([]).build();
             tracing::warn!("https cannot be used, no certificate of the system is usable: {why}");
             client.map_err(TransferError::Client)
         }
@@ -105,13 +121,7 @@ fn keep_buffers() {
 }
 
 pub(super) fn builder(config: &TransferConfig) -> reqwest::ClientBuilder {
-    let mut headers = HeaderMap::new();
-    // Ranges and lengths must count the bytes of the file, not of an encoding.
-    headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
-    reqwest::Client::builder()
-        .user_agent(config.user_agent.as_str())
-        .default_headers(headers)
-        .connect_timeout(config.connect_timeout)
+    base(config)
         .read_timeout(config.idle_timeout)
         .redirect(Policy::custom(|attempt| match refused(&attempt) {
             None => attempt.follow(),
@@ -120,6 +130,16 @@ pub(super) fn builder(config: &TransferConfig) -> reqwest::ClientBuilder {
                 attempt.error(RedirectRefused { status, why })
             }
         }))
+}
+
+fn base(config: &TransferConfig) -> reqwest::ClientBuilder {
+    let mut headers = HeaderMap::new();
+    // Ranges and lengths must count the bytes of the file, not of an encoding.
+    headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+    reqwest::Client::builder()
+        .user_agent(config.user_agent.as_str())
+        .default_headers(headers)
+        .connect_timeout(config.connect_timeout)
         .referer(false)
         .pool_max_idle_per_host(IDLE_PER_HOST_MAX)
         .pool_idle_timeout(IDLE_FOR)

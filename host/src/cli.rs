@@ -4,6 +4,7 @@
 //! [`run_client`], [`Task::Local`] to `app`, which needs no host for it.
 
 mod args;
+mod args_upload;
 mod delivery;
 mod error;
 mod exit;
@@ -19,6 +20,7 @@ mod task;
 #[cfg(test)]
 mod tests;
 mod text;
+mod upload;
 mod value;
 
 use std::path::Path;
@@ -30,6 +32,7 @@ pub use args::{
     Global, JobCommand, PluginAddArgs, PluginCommand, PluginRemoveArgs, SubmitCommand, SubmitOptions,
     completions, parse, parse_from,
 };
+pub use args_upload::{ReplyArgs, SendingArgs, UploadArgs, UploadReplyArgs};
 pub use error::{CliError, Complaint, report};
 pub use exit::ExitStatus;
 pub use output::Output;

@@ -249,6 +249,17 @@ impl HostHandle for FakeHost {
         }
     }
 
+    fn check_reply(&self, local: &str) -> Result<(), (Code, String)> {
+        match local.starts_with('/') {
+            true => Ok(()),
+            false => Err((Code::INVALIDARG, format!("`{local}` is not an absolute path"))),
+        }
+    }
+
+    async fn reply_data(&self, _: &Job, _: Option<&FileStatus>) -> Result<Vec<u8>, (Code, String)> {
+        Ok(b"a reply".to_vec())
+    }
+
     async fn forget_plugin(&self, _: &PluginName) -> Result<bool, String> {
         Ok(false)
     }

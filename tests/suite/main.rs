@@ -25,6 +25,7 @@ mod refused;
 mod reload_config;
 mod rooms;
 mod shipped;
+mod uploads;
 
 use sexton_tests::host::TestHost;
 

@@ -36,12 +36,12 @@ pub struct Packet {
 pub struct Ways {
     /// So many packets of any kind are answered 503.
     pub down: u32,
-    /// So many packets of this kind are answered 500.
+    /// So many packets of this kind are answered 501, which elsewhere would be for good.
     pub trouble: (&'static str, u32),
     /// Packets of this kind are answered 403.
     pub refuses: &'static str,
-    /// Once it has so many bytes it forgets the session, once.
-    pub forgets_at: Option<u64>,
+    /// Once it has so many bytes it forgets the session, so many times.
+    pub forgets: (u64, u32),
     /// Once it has so many bytes it forgets those past the other number, once.
     pub loses: Option<(u64, u64)>,
     /// Larger fragments are answered 413.
@@ -68,7 +68,7 @@ impl Default for Ways {
             down: 0,
             trouble: ("", 0),
             refuses: "-",
-            forgets_at: None,
+            forgets: (0, 0),
             loses: None,
             fragment_max: u64::MAX,
             application: Vec::new(),
@@ -250,7 +250,7 @@ impl State {
         }
         if self.ways.trouble.0 == kind && self.ways.trouble.1 > 0 {
             self.ways.trouble.1 -= 1;
-            return Ack::new(500);
+            return Ack::new(501);
         }
         if self.ways.refuses == kind {
             return self.error(403, 0x8007_0005, 5);
@@ -333,7 +333,8 @@ impl State {
             .min(body.len());
         session.bytes.extend_from_slice(&body[skip..]);
         let have = session.bytes.len() as u64;
-        if self.ways.forgets_at.take_if(|at| have >= *at).is_some() {
+        if have >= self.ways.forgets.0 && self.ways.forgets.1 > 0 {
+            self.ways.forgets.1 -= 1;
             self.sessions.remove(id);
             return self.error(500, 0x8020_001F, 5);
         }

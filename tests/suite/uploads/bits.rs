@@ -173,7 +173,7 @@ fn b65_a_session_that_the_server_has_forgotten_is_begun_anew() {
         let server = BitsServer::start(&web);
         let (host, bytes) = sender("", 10 * MIB);
         server.set(|ways| {
-            ways.forgets_at = Some(2 * PIECE as u64);
+            ways.forgets = (2 * PIECE as u64, 1);
             ways.error_header = header;
         });
         host.upload("sent.bin", &server.url("f"), &[&BITS[..], &["--wait"]].concat());
@@ -187,20 +187,10 @@ fn b65_a_server_that_forgets_every_session_ends_the_job() {
     let web = Web::start();
     let server = BitsServer::start(&web);
     let (host, _) = sender("", 1000);
-    let forgetful = server.clone();
-    // Forgets whenever it has a byte.
-    forgetful.set(|ways| ways.forgets_at = Some(1));
+    server.set(|ways| ways.forgets = (1, u32::MAX));
     let id = host.upload("sent.bin", &server.url("f"), &BITS);
-    let ended = |state: &str| state == "error" || state == "acknowledged";
-    let mut seen = 0;
-    eventually("the job ends", || {
-        let made = server.count("Create-Session");
-        if made > seen {
-            seen = made;
-            server.set(|ways| ways.forgets_at = Some(1));
-        }
-        ended(host.job(&id)["state"].as_str().unwrap())
-    });
+    assert_eq!(error(&host, &id)["name"], "BG_E_SESSION_NOT_FOUND");
+    assert_eq!(server.count("Create-Session"), 11, "ten times anew");
 }
 
 #[test]

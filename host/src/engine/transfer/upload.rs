@@ -16,6 +16,8 @@ mod reply;
 mod send;
 mod session;
 mod source;
+#[cfg(test)]
+mod tests;
 mod tus;
 
 use std::path::PathBuf;

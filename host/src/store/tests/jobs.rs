@@ -211,6 +211,70 @@ async fn progress_is_summed_by_difference() {
 }
 
 #[tokio::test]
+async fn b08_the_progress_of_a_reply_is_its_own_and_durable() {
+    let mut bench = Bench::new(&[]).await;
+    let job = bench.submit().await;
+    let reply = |bytes_total, bytes_transferred| {
+        Some(crate::job::ReplyProgress {
+            bytes_total,
+            bytes_transferred,
+        })
+    };
+    // None, begun, its size known, some of it here; and none again when the upload is begun anew.
+    for now in [
+        None,
+        reply(None, 0),
+        reply(Some(9), 0),
+        reply(Some(9), 5),
+        None,
+        reply(Some(9), 9),
+    ] {
+        let run = bench.run().await;
+        let checkpoint = FileCheckpoint {
+            reply: now,
+            ..run.files[0].clone().into()
+        };
+        bench.store().checkpoint(run.id(), checkpoint).await.unwrap();
+        assert_eq!(bench.store().job(job.id).await.unwrap().reply, now);
+        // What is told over a start of the host, which gives the job back.
+        bench.store.take().unwrap().close().await;
+        bench.store = Some(open(bench.dir.path(), &bench.clock).await.unwrap());
+        let job = bench.store().job(job.id).await.unwrap();
+        assert_eq!((job.reply, job.progress.bytes_transferred), (now, 0));
+    }
+}
+
+#[tokio::test]
+async fn b59_bytes_of_a_reply_stop_the_no_progress_clock() {
+    let bench = Bench::new(&[]).await;
+    let job = bench.submit().await;
+    let run = bench.run().await;
+    let failed = Command::TransientError {
+        error: error(503, run.job.attempt, bench.clock.now()),
+        retry_after: None,
+    };
+    bench.store().report(run.id(), failed).await.unwrap();
+    let due = Command::RetryDue {
+        at: bench.clock.now(),
+    };
+    bench.store().command(job.id, due).await.unwrap();
+    let run = bench.run().await;
+    // That it has begun is no progress yet.
+    for (bytes_transferred, runs) in [(0, true), (1, false)] {
+        let checkpoint = FileCheckpoint {
+            reply: Some(crate::job::ReplyProgress {
+                bytes_total: None,
+                bytes_transferred,
+            }),
+            ..run.files[0].clone().into()
+        };
+        bench.store().checkpoint(run.id(), checkpoint).await.unwrap();
+        let job = bench.store().job(job.id).await.unwrap();
+        assert_eq!((job.no_progress_since.is_some(), job.retries > 0), (runs, runs));
+    }
+}
+
+#[tokio::test]
 async fn group_commit_answers_everyone_and_refusals_harm_nobody() {
     let bench = Bench::new(&[]).await;
     let store = bench.store.as_ref().unwrap();

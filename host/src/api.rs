@@ -13,6 +13,7 @@ pub mod failure;
 mod host;
 mod jobs;
 mod query;
+mod reply;
 pub mod request;
 mod server;
 mod socket;
@@ -27,7 +28,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 use crate::clock::Clock;
-use crate::job::{Code, PluginName, Profile};
+use crate::job::{Code, FileStatus, Job, PluginName, Profile};
 use crate::store::{NewJob, Store, StoreError};
 
 pub use server::serve;
@@ -72,6 +73,18 @@ pub trait HostHandle: Send + Sync + 'static {
     /// # Errors
     /// The code, and a sentence that says what is wrong and what would be right.
     fn check_submit(&self, new: &NewJob) -> Result<(), (Code, String)>;
+
+    /// Whether a reply can be put there. Looks at the file system too.
+    ///
+    /// # Errors
+    /// As [`HostHandle::check_submit`].
+    fn check_reply(&self, local: &str) -> Result<(), (Code, String)>;
+
+    /// The reply of a job whose first file is `file`, whole (B-49).
+    ///
+    /// # Errors
+    /// The code, and a sentence that says why it cannot be had.
+    async fn reply_data(&self, job: &Job, file: Option<&FileStatus>) -> Result<Vec<u8>, (Code, String)>;
 
     /// Unloads a plugin whose file is gone, and forgets its last good component; returns whether
     /// there was anything of it.

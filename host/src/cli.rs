@@ -6,6 +6,7 @@
 mod args;
 mod args_http;
 mod args_limits;
+mod args_upload;
 mod delivery;
 mod error;
 mod exit;
@@ -22,6 +23,7 @@ mod task;
 #[cfg(test)]
 mod tests;
 mod text;
+mod upload;
 mod value;
 
 use std::path::Path;
@@ -33,6 +35,7 @@ pub use args::{
     Global, JobCommand, PluginAddArgs, PluginCommand, PluginRemoveArgs, SubmitCommand, SubmitOptions,
     completions, parse, parse_from,
 };
+pub use args_upload::{ReplyArgs, SendingArgs, UploadArgs, UploadReplyArgs};
 pub use error::{CliError, Complaint, report};
 pub use exit::ExitStatus;
 pub use output::Output;

@@ -39,10 +39,13 @@ pub use refused::RefusedKey;
 pub use time::Timestamp;
 pub use transfer::{
     AuthScheme, AuthTarget, Credential, Header, HttpSpec, LimitSpec, PlacingSpec, ProxySpec, ProxyUse,
-    Redirects, SecretRef, SecretSource, StatusClass, TlsSpec, TransferSpec, UploadSpec, rate,
+    Redirects, ReplyProgress, SecretRef, SecretSource, StatusClass, TlsSpec, TransferSpec, UploadProtocol,
+    UploadSpec, rate, reply_path,
 };
 
 #[cfg(test)]
 mod law_matrix;
+#[cfg(test)]
+mod law_reply_tests;
 #[cfg(test)]
 mod law_tests;

@@ -130,6 +130,7 @@ pub fn call() -> Call {
         error_count: 1,
         retries: 0,
         no_progress_since: None,
+        reply: None,
         due: None,
         created: now,
         modified: now,

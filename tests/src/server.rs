@@ -13,7 +13,9 @@
 //! It speaks raw bytes instead of using an HTTP library because a library would refuse to lie.
 
 mod answer;
+pub mod bits;
 pub(crate) mod request;
+mod take;
 
 use std::collections::HashMap;
 use std::io;
@@ -29,8 +31,8 @@ use tokio::task::JoinHandle;
 use answer::After;
 pub use request::Request;
 
-/// Small, so that what counts as sent is little more than what the client has read.
-const SEND_BUFFER_BYTES: u32 = 64 << 10;
+/// Small, so that what counts as sent is little more than what the other side has read.
+const BUFFER_BYTES: u32 = 64 << 10;
 
 /// Connections that may wait to be accepted.
 const BACKLOG: u32 = 1024;
@@ -126,8 +128,17 @@ pub enum Behaviour {
     RedirectLoop,
     /// Redirects there.
     Redirect(String),
-    /// Reads the request and never answers.
+    /// Reads the head of the request and never answers.
     Hang,
+    /// Takes the body of the request as told, then does the other thing. The other behaviours take it whole.
+    Take {
+        /// Bytes of a piece, and the wait after each.
+        pace: Option<(usize, Duration)>,
+        /// Closes the connection after so many bytes.
+        until: Option<usize>,
+        /// What follows the body.
+        then: Box<Behaviour>,
+    },
     /// Sends so many bytes of the body, then nothing more; the connection stays open.
     Stall {
         /// The file.
@@ -217,7 +228,8 @@ impl BadServer {
     /// When no port can be bound.
     pub async fn start() -> io::Result<Self> {
         let socket = TcpSocket::new_v4()?;
-        socket.set_send_buffer_size(SEND_BUFFER_BYTES)?;
+        socket.set_send_buffer_size(BUFFER_BYTES)?;
+        socket.set_recv_buffer_size(BUFFER_BYTES)?;
         socket.bind(SocketAddr::from(([127, 0, 0, 1], 0)))?;
         let listener = socket.listen(BACKLOG)?;
         let address = listener.local_addr()?;
@@ -324,10 +336,18 @@ where
             requests.push(request.clone());
             requests.len() - 1
         };
-        let plan = match behaviour {
-            Some(behaviour) => answer::plan(&behaviour, &request, count, &path),
-            None => answer::plan(&Behaviour::Status(404, Vec::new()), &request, count, &path),
+        let behaviour = behaviour.unwrap_or(Behaviour::Status(404, Vec::new()));
+        let (taking, behaviour) = take::split(behaviour);
+        let note = |bytes: &[u8]| {
+            if let Some(noted) = held(&shared.requests).get_mut(at) {
+                noted.body.extend_from_slice(bytes);
+            }
         };
+        match take::body(socket, &request, taking, note).await {
+            Ok(true) => {}
+            Ok(false) | Err(_) => break,
+        }
+        let plan = answer::plan(&behaviour, &request, count, &path);
         let sent = |bytes: u64| {
             if let Some(noted) = held(&shared.requests).get_mut(at) {
                 noted.sent += bytes;

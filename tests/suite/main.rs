@@ -27,6 +27,7 @@ mod rooms;
 mod scheduling;
 mod servers;
 mod shipped;
+mod uploads;
 
 use sexton_tests::host::TestHost;
 

@@ -20,8 +20,8 @@ use tokio::net::UnixStream;
 
 use super::query::encode;
 use super::request::{
-    ChangeRequest, DeliveryQuery, DeliverySelection, JobQuery, JobVerb, PageQuery, ResumeRequest,
-    SubmitRequest,
+    ChangeRequest, DeliveryQuery, DeliverySelection, JobQuery, JobVerb, PageQuery, ReplyRequest,
+    ResumeRequest, SubmitRequest,
 };
 use super::view::{
     CountView, DeliveriesView, DeliveryId, DeliveryRecord, ErrorBody, ErrorView, FilesView, JobId, JobView,
@@ -157,6 +157,20 @@ impl Client {
     pub async fn set_priority(&self, id: JobId, priority: Priority) -> Result<JobView, ClientError> {
         let body = self.json(&ChangeRequest { priority })?;
         self.ask(Method::PATCH, &format!("/v1/jobs/{id}"), body).await
+    }
+
+    /// The reply of a job that is transferred.
+    pub async fn reply(&self, id: JobId) -> Result<Bytes, ClientError> {
+        let path = format!("/v1/jobs/{id}/reply");
+        let response = self.send(Method::GET, &path, Bytes::new()).await?;
+        let response = self.accepted(response).await?;
+        self.whole(response.into_body()).await
+    }
+
+    /// Says where the reply of a job goes.
+    pub async fn set_reply(&self, id: JobId, local: String) -> Result<JobView, ClientError> {
+        let body = self.json(&ReplyRequest { local })?;
+        self.ask(Method::PUT, &format!("/v1/jobs/{id}/reply"), body).await
     }
 
     /// All plugins.

@@ -50,10 +50,7 @@ pub(super) async fn show(State(api): State<Api>, Path(id): Path<String>) -> Resu
     let id = job_id(&id)?;
     let job = api.store.job(id).await?;
     let files = api.store.files(id, 0, SHOWN_FILES_MAX).await?;
-    Ok(Json(JobView {
-        files: Some(files.iter().map(FileView::from).collect()),
-        ..JobView::from(&job)
-    }))
+    Ok(Json(JobView::with_files(&job, &files)))
 }
 
 /// `GET /v1/jobs/{id}/files`

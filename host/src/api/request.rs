@@ -185,6 +185,14 @@ pub struct ChangeRequest {
     pub priority: Priority,
 }
 
+/// `PUT /v1/jobs/{id}/reply`
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ReplyRequest {
+    /// Absolute path of the reply.
+    pub local: String,
+}
+
 /// Which deliveries to replay or purge. Must name something: an id, a filter, or `all`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

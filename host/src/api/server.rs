@@ -20,7 +20,7 @@ use tokio_util::sync::CancellationToken;
 use super::body::BODY_BYTES_MAX;
 use super::failure::ApiError;
 use super::watch::{WATCHES_MAX, Watches};
-use super::{Api, deliveries, host, jobs, submit, watch};
+use super::{Api, deliveries, host, jobs, reply, submit, watch};
 use crate::job::{Code, OwnerName};
 
 /// Connections at the same time; more wait in the system's queue. A connection costs a few KiB, and
@@ -151,6 +151,7 @@ pub(super) fn routes(api: Api, shutdown: CancellationToken) -> Router {
         .route("/v1/jobs/{id}", job)
         .route("/v1/jobs/{id}/files", get(jobs::files))
         .route("/v1/jobs/{id}/error", get(jobs::error))
+        .route("/v1/jobs/{id}/reply", get(reply::read).put(reply::name))
         .route("/v1/jobs/{id}/watch", get(watch::watch))
         .route("/v1/jobs/{id}/{verb}", post(jobs::command))
         .route("/v1/plugins", get(host::plugins))

@@ -129,6 +129,42 @@ async fn refusals_carry_status_and_code() {
 }
 
 #[tokio::test]
+async fn b48_a_reply_is_named_and_read_by_its_own_route() {
+    let rig = Rig::start();
+    let asked = SubmitRequest {
+        kind: JobKind::UploadReply,
+        ..request()
+    };
+    let job = rig.client.submit(&asked).await.unwrap().job;
+    let beside = rig
+        .client
+        .job(job.id)
+        .await
+        .unwrap()
+        .reply
+        .unwrap()
+        .local
+        .unwrap();
+    assert!(
+        beside.starts_with("/tmp/f.bin.") && beside.ends_with(".reply"),
+        "{beside}"
+    );
+    let named = rig
+        .client
+        .set_reply(job.id, "/tmp/reply".to_owned())
+        .await
+        .unwrap();
+    assert_eq!(named.reply.unwrap().local.as_deref(), Some("/tmp/reply"));
+    let (status, code, _) = refusal(rig.client.set_reply(job.id, "reply".to_owned()).await);
+    assert_eq!((status, code), (400, Code::INVALIDARG));
+    assert_eq!(&rig.client.reply(job.id).await.unwrap()[..], b"a reply");
+    // The law speaks before the path is looked at.
+    let download = rig.client.submit(&request()).await.unwrap().job;
+    let (status, code, _) = refusal(rig.client.set_reply(download.id, "reply".to_owned()).await);
+    assert_eq!((status, code), (409, Code::NOTIMPL));
+}
+
+#[tokio::test]
 async fn a_watch_tells_each_change_and_ends_with_the_job() {
     let rig = Rig::start();
     let id = rig.client.submit(&request()).await.unwrap().job.id;

@@ -16,9 +16,9 @@ pub use crate::job::{
 pub use crate::job::{
     Code, DeliveryId, DeliveryState, ErrorContext, EventKind, FailureRecord, Family, Intent, Interface,
     JobId, JobKind, JobState, Leg, LimitSpec, Outcome, OwnerName, PluginName, Priority, Profile, Role,
-    Timestamp, TransferSpec, rate,
+    Timestamp, TransferSpec, UploadProtocol, rate,
 };
-use crate::job::{ErrorInfo, FileRef, FileStatus, Job};
+use crate::job::{ErrorInfo, FileRef, FileStatus, Job, reply_path};
 pub use crate::store::{Counts, DeliveryRecord};
 pub use host::{
     FailFastView, HostState, HostStatus, PluginView, PluginsView, StatusView, SubscriptionView, WaitingView,
@@ -60,6 +60,9 @@ pub struct JobView {
     pub files_total: u32,
     /// How many are wholly fetched or sent.
     pub files_transferred: u32,
+    /// The reply of an upload-reply.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reply: Option<ReplyView>,
     /// When it was submitted.
     pub created: Timestamp,
     /// Last change of state, property or progress.
@@ -117,6 +120,7 @@ impl From<&Job> for JobView {
             bytes_transferred: job.progress.bytes_transferred,
             files_total: job.progress.files_total,
             files_transferred: job.progress.files_transferred,
+            reply: (job.kind == JobKind::UploadReply).then(|| ReplyView::from(job)),
             created: job.created,
             modified: job.modified,
             transferred: job.transferred,
@@ -132,6 +136,40 @@ impl From<&Job> for JobView {
             transfer: spec.transfer().shown(),
             error: job.error.as_ref().map(ErrorView::from),
             files: None,
+        }
+    }
+}
+
+impl JobView {
+    /// With the first files of `job`, after which a reply without a name is called (B-138).
+    pub(super) fn with_files(job: &Job, files: &[FileStatus]) -> Self {
+        let mut view = Self::from(job);
+        if let (Some(reply), Some(first)) = (&mut view.reply, files.first()) {
+            reply.local = Some(reply_path(job, &first.local));
+        }
+        view.files = Some(files.iter().map(FileView::from).collect());
+        view
+    }
+}
+
+/// The second progress of an upload-reply (B-08).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReplyView {
+    /// Where it is put; a name that was made up is told where one job is shown.
+    pub local: Option<String>,
+    /// Its size; unknown until its download begins.
+    pub bytes_total: Option<u64>,
+    /// Durable bytes.
+    pub bytes_transferred: u64,
+}
+
+impl From<&Job> for ReplyView {
+    fn from(job: &Job) -> Self {
+        let progress = job.reply.unwrap_or_default();
+        Self {
+            local: job.spec.transfer().upload.reply.clone(),
+            bytes_total: progress.bytes_total,
+            bytes_transferred: progress.bytes_transferred,
         }
     }
 }

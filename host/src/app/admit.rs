@@ -12,21 +12,48 @@ use crate::store::NewJob;
 /// # Errors
 /// The code, and a sentence that says what is wrong.
 pub(super) fn files(config: &Config, new: &NewJob) -> Result<(), (Code, String)> {
-    if new.kind != JobKind::Download {
-        let why = format!(
-            "this host runs no jobs of kind {} yet; it runs downloads",
-            new.kind
-        );
-        return Err((Code::NOTIMPL, why));
-    }
+    let upload = &new.spec.transfer().upload;
+    upload.check(new.kind, &new.files)?;
     for file in &new.files {
-        transfer::check_file(file)?;
-        not_our_own(config, &file.local)?;
+        match new.kind {
+            JobKind::Download => {
+                transfer::check_file(file)?;
+                not_our_own(config, &file.local)?;
+            }
+            JobKind::Upload => transfer::check_source(file)?,
+            JobKind::UploadReply => {
+                transfer::check_source(file)?;
+                if upload.reply.is_none() {
+                    // Its name is made up later; that it can be written there is seen now.
+                    reply(config, &format!("{}.reply", file.local))?;
+                }
+            }
+            JobKind::Batch | JobKind::Query => {}
+        }
     }
-    Ok(())
+    match (&upload.reply, new.kind) {
+        (_, JobKind::Batch | JobKind::Query) => {
+            let why = format!(
+                "this host runs no jobs of kind {} yet; it runs downloads and uploads",
+                new.kind
+            );
+            Err((Code::NOTIMPL, why))
+        }
+        (Some(local), _) => reply(config, local),
+        (None, _) => Ok(()),
+    }
 }
 
-/// A download must not replace what the host itself lives by.
+/// Whether a reply can be put there.
+///
+/// # Errors
+/// As [`files`].
+pub(super) fn reply(config: &Config, local: &str) -> Result<(), (Code, String)> {
+    transfer::check_reply(local)?;
+    not_our_own(config, local)
+}
+
+/// What is fetched must not replace what the host itself lives by.
 fn not_our_own(config: &Config, local: &str) -> Result<(), (Code, String)> {
     let path = Path::new(local);
     // The name may be new; its folder exists, and may be reached through a link.

@@ -14,7 +14,8 @@ use crate::api::view::{FailFastView, HostState, HostStatus, PluginView};
 use crate::clock::Clock;
 use crate::config::{Config, FailFastMode, Overrides, TransferRules};
 use crate::dispatch::{ConfigRouter, Policies};
-use crate::job::{Code, PluginName, Profile, Timestamp};
+use crate::engine::transfer;
+use crate::job::{Code, FileStatus, Job, PluginName, Profile, Timestamp};
 use crate::plugin::{PluginInfo, PluginRoom};
 use crate::store::{NewJob, RetentionRule, Store, StoreError};
 
@@ -371,6 +372,14 @@ impl HostHandle for HostShared {
             }
             _ => Ok(()),
         }
+    }
+
+    fn check_reply(&self, local: &str) -> Result<(), (Code, String)> {
+        admit::reply(&self.config(), local)
+    }
+
+    async fn reply_data(&self, job: &Job, file: Option<&FileStatus>) -> Result<Vec<u8>, (Code, String)> {
+        transfer::reply_data(job, file).await
     }
 
     async fn forget_plugin(&self, plugin: &PluginName) -> Result<bool, String> {

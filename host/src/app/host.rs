@@ -1,6 +1,6 @@
 //! The host: every room started in order, and drained in the opposite one.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, RwLock};
 use std::time::Duration;
@@ -356,7 +356,8 @@ fn runners(config: &Config, clock: &Clock) -> Result<Runners, CliError> {
         CliError::Failed(Complaint::new("transfers cannot be made").cause(cause))
     })?;
     let transfer: Arc<dyn crate::engine::Runner> = Arc::new(transfer);
-    Ok(BTreeMap::from([(JobKind::Download, transfer)]))
+    let kinds = [JobKind::Download, JobKind::Upload, JobKind::UploadReply];
+    Ok(kinds.map(|kind| (kind, Arc::clone(&transfer))).into())
 }
 
 /// A failure of the store as the command line tells it.

@@ -10,6 +10,7 @@ use clap_complete::Shell;
 
 use super::args_http::HttpArgs;
 use super::args_limits::LimitArgs;
+use super::args_upload::{ReplyArgs, UploadArgs, UploadReplyArgs};
 use super::exit::ExitStatus;
 use super::value::{delivery_id, duration, job_id, label, profile_parser, words};
 use crate::api::view::{DeliveryId, DeliveryState, JobId, JobState, PluginName, Priority, Profile};
@@ -151,6 +152,10 @@ pub enum DbCommand {
 pub enum SubmitCommand {
     /// Fetch a file
     Download(Box<DownloadArgs>),
+    /// Send a file
+    Upload(Box<UploadArgs>),
+    /// Send a file and fetch the server's reply
+    UploadReply(Box<UploadReplyArgs>),
 }
 
 /// `submit download …`
@@ -275,14 +280,23 @@ pub enum JobCommand {
         #[arg(required = true, value_parser = job_id)]
         ids: Vec<JobId>,
     },
+    /// Print the reply of an upload-reply that is transferred, up to 1 MiB
+    Reply {
+        /// The job
+        #[arg(value_parser = job_id)]
+        id: JobId,
+    },
     /// Change a job
     Set {
         /// The job
         #[arg(value_parser = job_id)]
         id: JobId,
         /// Scheduling level
-        #[arg(long, value_parser = words(Priority::ALL, Priority::as_str))]
-        priority: Priority,
+        #[arg(long, required_unless_present = "reply", value_parser = words(Priority::ALL, Priority::as_str))]
+        priority: Option<Priority>,
+        /// Where its reply goes.
+        #[command(flatten)]
+        reply: ReplyArgs,
     },
 }
 

@@ -9,6 +9,7 @@ use super::follow::{Until, follow, verdict};
 use super::jobview::{self, state_text, state_tone};
 use super::output::Output;
 use super::text::bytes_of;
+use super::upload;
 use crate::api::client::Client;
 use crate::api::request::{JobQuery, JobVerb};
 use crate::api::view::{JobId, JobState, JobView};
@@ -50,9 +51,19 @@ pub(super) async fn run(
         }
         JobCommand::Cancel { ids } => each(&ids, JobVerb::Cancel, client, output).await,
         JobCommand::Complete { ids } => each(&ids, JobVerb::Complete, client, output).await,
-        JobCommand::Set { id, priority } => {
-            let job = client.set_priority(id, priority).await?;
-            tell(&job, output)?;
+        JobCommand::Reply { id } => {
+            upload::print_reply(id, client, output).await?;
+            Ok(ExitStatus::Done)
+        }
+        JobCommand::Set { id, priority, reply } => {
+            let mut job = None;
+            if let Some(reply) = &reply.reply {
+                job = Some(upload::set_reply(id, reply, client).await?);
+            }
+            if let Some(priority) = priority {
+                job = Some(client.set_priority(id, priority).await?);
+            }
+            job.map_or(Ok(()), |job| tell(&job, output))?;
             Ok(ExitStatus::Done)
         }
     }

@@ -91,6 +91,11 @@ pub(super) fn show(job: &JobView, output: &mut Output<'_>) -> Result<(), CliErro
         ("created", time(job.created, now)),
         ("modified", time(job.modified, now)),
     ]);
+    if let Some(reply) = &job.reply {
+        let local = reply.local.as_deref().unwrap_or("a new name beside the file");
+        let here = bytes_of(reply.bytes_transferred, reply.bytes_total);
+        fields.push(("reply", format!("{here} → {local}")));
+    }
     if job.hold {
         fields.push(("hold", "yes: `sexton job complete` completes it".to_owned()));
     }

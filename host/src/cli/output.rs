@@ -94,6 +94,16 @@ impl<'a> Output<'a> {
         self.line(clean_json(&json))
     }
 
+    /// Bytes as they are: data that is not ours to escape.
+    ///
+    /// # Errors
+    /// [`CliError::Output`].
+    pub(super) fn raw(&mut self, data: &[u8]) -> Result<(), CliError> {
+        self.stdout.write_all(data)?;
+        self.stdout.flush()?;
+        Ok(())
+    }
+
     /// A table.
     ///
     /// # Errors

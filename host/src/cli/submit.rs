@@ -11,6 +11,7 @@ use super::error::{CliError, Complaint};
 use super::exit::ExitStatus;
 use super::follow::{Until, follow, verdict};
 use super::output::Output;
+use super::upload;
 use crate::api::client::Client;
 use crate::api::request::{FileRequest, SubmitRequest};
 use crate::api::view::{JobKind, TransferSpec};
@@ -20,9 +21,11 @@ pub(super) async fn run(
     client: &Client,
     output: &mut Output<'_>,
 ) -> Result<ExitStatus, CliError> {
-    let SubmitCommand::Download(args) = command;
-    let wait = args.options.wait;
-    let request = download(*args)?;
+    let (wait, request) = match command {
+        SubmitCommand::Download(args) => (args.options.wait, download(*args)?),
+        SubmitCommand::Upload(args) => (args.options.wait, upload::upload(*args)?),
+        SubmitCommand::UploadReply(args) => (args.options.wait, upload::upload_reply(*args)?),
+    };
     let submitted = client.submit(&request).await?;
     if output.is_json() {
         output.object(&submitted)?;
@@ -46,28 +49,28 @@ pub(super) async fn run(
 }
 
 fn download(args: DownloadArgs) -> Result<SubmitRequest, CliError> {
-    let url = Url::parse(&args.url).map_err(|error| {
-        CliError::Usage(
-            Complaint::new(format!("`{}` is not a URL", args.url))
-                .cause(error)
-                .hint("write it with its scheme: https://…"),
-        )
-    })?;
+    let url = parse_url(&args.url)?;
     let local = destination(&url, args.dest.as_deref())?;
     let file = FileRequest::new(url, local);
     request(JobKind::Download, vec![file], args.options)
 }
 
-fn request(
+pub(super) fn parse_url(text: &str) -> Result<Url, CliError> {
+    Url::parse(text).map_err(|error| {
+        CliError::Usage(
+            Complaint::new(format!("`{text}` is not a URL"))
+                .cause(error)
+                .hint("write it with its scheme: https://…"),
+        )
+    })
+}
+
+pub(super) fn request(
     kind: JobKind,
     files: Vec<FileRequest>,
     options: SubmitOptions,
 ) -> Result<SubmitRequest, CliError> {
     let millis = |duration: Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
-    let transfer = TransferSpec {
-        http: options.http.spec()?,
-        ..TransferSpec::DEFAULT
-    };
     Ok(SubmitRequest {
         kind,
         name: options.name,
@@ -82,8 +85,9 @@ fn request(
         retry_delay_ms: options.retry_delay.map(millis),
         no_progress_ms: options.no_progress.map(millis),
         transfer: TransferSpec {
+            http: options.http.spec()?,
             limits: options.limits.into(),
-            ..transfer
+            ..TransferSpec::DEFAULT
         },
         files,
         key: options.key,
@@ -101,7 +105,12 @@ fn destination(url: &Url, dest: Option<&Path>) -> Result<String, CliError> {
         }
         Some(dest) => dest.to_owned(),
     };
-    let path = std::path::absolute(&path).map_err(|error| {
+    absolute(&path)
+}
+
+/// A path as it is meant here and now, absolute.
+pub(super) fn absolute(path: &Path) -> Result<String, CliError> {
+    let path = std::path::absolute(path).map_err(|error| {
         CliError::Usage(Complaint::new(format!("cannot say where `{}` is", path.display())).cause(error))
     })?;
     // The host would resolve `..` and links from elsewhere in time; what is meant is what is now.
@@ -114,7 +123,7 @@ fn destination(url: &Url, dest: Option<&Path>) -> Result<String, CliError> {
     };
     path.into_os_string().into_string().map_err(|path| {
         CliError::Usage(Complaint::new(format!(
-            "the destination {} is not UTF-8",
+            "the path {} is not UTF-8",
             path.display()
         )))
     })

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::clock::Clock;
-use crate::job::{Command, ErrorInfo, FileStatus, Intent, Job, Outcome};
+use crate::job::{Command, ErrorInfo, FileStatus, Intent, Job, Outcome, Timestamp};
 use crate::store::{Store, StoreError};
 
 use super::run::no_runner;
@@ -16,11 +16,17 @@ const TRIES: u32 = 4;
 /// The wait after the first failed try; it doubles.
 const FIRST_WAIT: Duration = Duration::from_millis(500);
 
+/// Waits between tries of a cancel that has patience: as long as has passed, so that they double.
+const WAIT_MIN: Duration = Duration::from_secs(1);
+const WAIT_MAX: Duration = Duration::from_secs(600);
+
 /// How the work on an intent ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum IntentEnd {
     /// The job is final, or in `error`.
     Done,
+    /// It could not be done; the intent stands until it is tried again then.
+    Later(Timestamp),
     /// The store could not be told; the intent stands and is carried out again.
     StoreFailed,
 }
@@ -46,6 +52,12 @@ pub(super) async fn carry_out(
     };
     let control = IntentControl::new(Arc::clone(&store), clock.clone());
     let result = match (&runner, intent) {
+        (Some(runner), Intent::Cancel) if runner.cancel_patience(&job).is_some() => {
+            match patiently(runner.as_ref(), &job, &files, &control).await {
+                None => Ok(Outcome::Cancelled),
+                Some(later) => return IntentEnd::Later(later),
+            }
+        }
         (Some(runner), _) => try_hard(runner.as_ref(), intent, &job, &files, &control).await,
         // Work that never ran has left nothing behind.
         (None, Intent::Cancel) => Ok(Outcome::Cancelled),
@@ -62,6 +74,31 @@ pub(super) async fn carry_out(
         }
         Ok(_) | Err(_) => IntentEnd::Done,
     }
+}
+
+/// One try of a cancel that has patience: when it is tried again, or `None` when the job ends, undone
+/// or not. The intent was the last change of the job, so that is when it began, across restarts too.
+async fn patiently(
+    runner: &dyn Runner,
+    job: &Job,
+    files: &[FileStatus],
+    control: &IntentControl,
+) -> Option<Timestamp> {
+    let error = runner.cancel(job, files, control).await.err()?;
+    let now = control.clock.now();
+    let passed = now.since(job.modified);
+    let left = runner
+        .cancel_patience(job)
+        .unwrap_or_default()
+        .saturating_sub(passed);
+    let later = (!left.is_zero()).then(|| now.after(passed.clamp(WAIT_MIN, WAIT_MAX).min(left)));
+    let again = if later.is_some() {
+        "it is tried again"
+    } else {
+        "the job ends all the same"
+    };
+    tracing::warn!(job = %job.id, "cancel failed, {again}: {}", error.description);
+    later
 }
 
 /// The file work, tried again with growing waits.

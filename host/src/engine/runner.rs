@@ -66,6 +66,13 @@ pub trait Runner: Send + Sync + 'static {
     /// As for [`Runner::complete`].
     async fn cancel(&self, job: &Job, files: &[FileStatus], control: &IntentControl)
     -> Result<(), ErrorInfo>;
+
+    /// How long a cancel that fails is tried again before the job ends all the same: where it undoes
+    /// something elsewhere that cannot be reached (B-46). `None` for work that only the machine itself
+    /// can hinder: a few tries, then the job goes to `error`.
+    fn cancel_patience(&self, _job: &Job) -> Option<Duration> {
+        None
+    }
 }
 
 /// What a runner may use of the engine.
@@ -128,9 +135,24 @@ impl RunControl {
     /// # Errors
     /// [`Stopped`] when the run was taken away.
     pub async fn checkpoint(&self, file: FileStatus) -> Result<(), Stopped> {
-        let checkpoint = FileCheckpoint { file };
+        self.checkpoint_all(file.into()).await
+    }
+
+    /// The same with how much of the job's reply is here.
+    ///
+    /// # Errors
+    /// [`Stopped`] when the run was taken away.
+    pub async fn checkpoint_all(&self, checkpoint: FileCheckpoint) -> Result<(), Stopped> {
         self.keep_trying(|| self.store.checkpoint(self.run, checkpoint.clone()))
             .await
+    }
+
+    /// The job as it stands now: its submitter may have changed it since the run began.
+    ///
+    /// # Errors
+    /// [`Stopped`] when the run was taken away.
+    pub async fn job(&self) -> Result<Job, Stopped> {
+        self.keep_trying(|| self.store.job(self.run.job)).await
     }
 
     /// A store that fails for a while (a full disk, J-154) must not end the work: nothing is

@@ -70,6 +70,8 @@ pub struct Engine {
     /// When runs have used up their slice or their time.
     alarms: BTreeSet<(Timestamp, JobId)>,
     intents: HashSet<JobId>,
+    /// Intents that are tried again at a time: they take no slot meanwhile.
+    later: HashMap<JobId, Timestamp>,
     tasks: JoinSet<Ended>,
     next_timer: Option<Timestamp>,
     want_claim: bool,
@@ -136,6 +138,7 @@ impl Engine {
             waiting: HashMap::new(),
             alarms: BTreeSet::new(),
             intents: HashSet::new(),
+            later: HashMap::new(),
             tasks: JoinSet::new(),
             next_timer: None,
             want_claim: true,
@@ -270,11 +273,14 @@ impl Engine {
             // Each that ends looks for more.
             return;
         }
-        match self.store.intents(INTENTS_AT_ONCE * 2).await {
+        // Those that wait must not hide the others.
+        match self.store.intents(INTENTS_AT_ONCE * 2 + self.later.len()).await {
             Ok(jobs) => {
                 for job in jobs {
                     // A run that still winds down owns the files; its end looks for intents again.
-                    let busy = self.running.contains_key(&job.id) || self.intents.contains(&job.id);
+                    let busy = self.running.contains_key(&job.id)
+                        || self.intents.contains(&job.id)
+                        || self.later.contains_key(&job.id);
                     if !busy && self.intents.len() < INTENTS_AT_ONCE {
                         self.start_intent(job);
                     }
@@ -305,16 +311,13 @@ impl Engine {
                 self.want_claim = true;
                 match intent {
                     // An intent may have come while the run wound down, or after its own had failed.
-                    None | Some(IntentEnd::Done) => self.want_intents = true,
-                    Some(IntentEnd::StoreFailed) => self.wake_again(),
+                    None => self.want_intents = true,
+                    Some(end) => self.intent_ended(id, end),
                 }
             }
             Ok(Ended::Intent(id, end)) => {
                 self.intents.remove(&id);
-                match end {
-                    IntentEnd::Done => self.want_intents = true,
-                    IntentEnd::StoreFailed => self.wake_again(),
-                }
+                self.intent_ended(id, end);
             }
             // A runner that panicked is a broken invariant of ours; the panic hook ends the process.
             Err(why) => tracing::error!("a runner ended badly: {why}"),
@@ -338,11 +341,25 @@ impl Engine {
         }
     }
 
+    fn intent_ended(&mut self, id: JobId, end: IntentEnd) {
+        match end {
+            IntentEnd::Done => self.want_intents = true,
+            IntentEnd::Later(at) => {
+                self.later.insert(id, at);
+                self.next_timer = Some(self.next_timer.map_or(at, |next| next.min(at)));
+                self.want_intents = true;
+            }
+            IntentEnd::StoreFailed => self.wake_again(),
+        }
+    }
+
     async fn tick(&mut self) {
         self.paused = false;
+        let now = self.clock.now();
+        self.later.retain(|_, at| *at > now);
         let retention = *self.retention.borrow_and_update();
         match self.store.tick(retention).await {
-            Ok(next) => self.next_timer = next,
+            Ok(next) => self.next_timer = self.later.values().copied().chain(next).min(),
             Err(why) => self.store_failed("timers cannot be fired", &why),
         }
         self.want_claim = true;

@@ -1,5 +1,5 @@
-//! Downloads: files fetched over HTTP into temporary files beside their destinations, and put in
-//! place when the job is completed.
+//! Transfers. Downloads: files fetched over HTTP into temporary files beside their destinations, and
+//! put in place when the job is completed. Uploads, and their replies, have a room below: `upload`.
 //!
 //! ```text
 //! fetch ─ asks ─► answer (what does it mean?) ─► pour ─► disk
@@ -30,6 +30,7 @@ mod speak;
 #[cfg(test)]
 mod tests;
 mod tls;
+mod upload;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -43,36 +44,81 @@ use crate::job::{Code, ErrorContext, ErrorInfo, FileStatus, Job, JobKind, Outcom
 use crate::store::Run;
 
 use anew::StartOvers;
+use client::Purpose;
 use clients::Clients;
 use speak::Speaker;
 
-pub use address::{check_file, display_url, remote_host};
+pub use address::{check_file, check_reply, check_source, display_url, remote_host};
 pub use client::TransferError;
+pub use upload::reply_data;
 
-/// Runs [`JobKind::Download`]s.
+/// Runs [`JobKind::Download`], [`JobKind::Upload`] and [`JobKind::UploadReply`].
 ///
 /// A run is stopped through its control. Dropping its future instead loses nothing, but the next run
 /// of the job may find the temporary file still held for a moment and be put off by a retry.
 #[derive(Clone, Debug)]
 pub struct TransferRunner {
     clients: Arc<Clients>,
+    sending: Arc<Clients>,
     clock: Clock,
     idle: Duration,
     start_overs: Arc<StartOvers>,
 }
 
 impl TransferRunner {
-    /// A runner whose downloads share one pool of connections.
+    /// A runner whose downloads share one pool of connections, as do its uploads.
     ///
     /// # Errors
     /// When the configuration makes no HTTP client.
     pub fn new(config: &TransferConfig, clock: Clock) -> Result<Self, TransferError> {
         Ok(Self {
-            clients: Arc::new(Clients::new(config)?),
+            clients: Arc::new(Clients::new(config, Purpose::Fetching)?),
+            sending: Arc::new(Clients::new(config, Purpose::Sending)?),
             clock,
             idle: config.idle_timeout,
             start_overs: Arc::default(),
         })
+    }
+
+    async fn fetch(&self, job: &Job, files: Vec<FileStatus>, control: &RunControl) -> RunEnd {
+        let speaker = match Speaker::of(&self.clients, job, &files, control.clock.now()).await {
+            Ok(speaker) => speaker,
+            Err(end) => return end,
+        };
+        let fetch = fetch::Fetch {
+            speaker: &speaker,
+            progress: control,
+            clock: &control.clock,
+            stop: &control.stop,
+            job: job.id,
+            attempt: job.attempt,
+            idle: self.idle,
+            start_overs: &self.start_overs,
+        };
+        fetch.run(files).await
+    }
+
+    async fn send(&self, job: &Job, files: Vec<FileStatus>, control: &RunControl) -> RunEnd {
+        let now = control.clock.now();
+        let speakers = (
+            Speaker::of(&self.sending, job, &files, now).await,
+            Speaker::of(&self.clients, job, &files, now).await,
+        );
+        let (speaker, fetching) = match speakers {
+            (Ok(speaker), Ok(fetching)) => (speaker, fetching),
+            (Err(end), _) | (_, Err(end)) => return end,
+        };
+        let upload = upload::Upload {
+            speaker: &speaker,
+            fetching: &fetching,
+            progress: control,
+            clock: &control.clock,
+            stop: &control.stop,
+            job,
+            idle: self.idle,
+            start_overs: &self.start_overs,
+        };
+        upload.run(files).await
     }
 
     fn not_implemented(&self, job: &Job) -> ErrorInfo {
@@ -93,26 +139,13 @@ impl TransferRunner {
 impl Runner for TransferRunner {
     async fn run(&self, run: Run, control: RunControl) -> RunEnd {
         let Run { job, files, .. } = run;
-        if job.kind != JobKind::Download {
-            return RunEnd::Fatal {
+        let end = match job.kind {
+            JobKind::Download => self.fetch(&job, files, &control).await,
+            JobKind::Upload | JobKind::UploadReply => self.send(&job, files, &control).await,
+            JobKind::Batch | JobKind::Query => RunEnd::Fatal {
                 error: self.not_implemented(&job),
-            };
-        }
-        let speaker = match Speaker::of(&self.clients, &job, &files, control.clock.now()).await {
-            Ok(speaker) => speaker,
-            Err(end) => return end,
+            },
         };
-        let fetch = fetch::Fetch {
-            speaker: &speaker,
-            progress: &control,
-            clock: &control.clock,
-            stop: &control.stop,
-            job: job.id,
-            attempt: job.attempt,
-            idle: self.idle,
-            start_overs: &self.start_overs,
-        };
-        let end = fetch.run(files).await;
         if matches!(end, RunEnd::Finished | RunEnd::Fatal { .. }) {
             self.start_overs.forget(job.id);
         }
@@ -125,11 +158,12 @@ impl Runner for TransferRunner {
         files: &[FileStatus],
         control: &IntentControl,
     ) -> Result<Outcome, ErrorInfo> {
-        if job.kind != JobKind::Download {
-            return Err(self.not_implemented(job));
-        }
         self.start_overs.forget(job.id);
-        place::complete(job, files, control).await
+        match job.kind {
+            JobKind::Download => place::complete(job, files, control).await,
+            JobKind::Upload | JobKind::UploadReply => upload::complete(job, files, control).await,
+            JobKind::Batch | JobKind::Query => Err(self.not_implemented(job)),
+        }
     }
 
     async fn cancel(
@@ -138,12 +172,19 @@ impl Runner for TransferRunner {
         files: &[FileStatus],
         control: &IntentControl,
     ) -> Result<(), ErrorInfo> {
-        // Other kinds have nothing on the disk.
-        if job.kind != JobKind::Download {
-            return Ok(());
-        }
         self.start_overs.forget(job.id);
-        place::cancel(job, files, control).await
+        match job.kind {
+            JobKind::Download => place::cancel(job, files, control).await,
+            JobKind::Upload | JobKind::UploadReply => {
+                upload::cancel(&self.sending, job, files, control).await
+            }
+            // Other kinds have nothing on the disk.
+            JobKind::Batch | JobKind::Query => Ok(()),
+        }
+    }
+
+    fn cancel_patience(&self, job: &Job) -> Option<Duration> {
+        job.kind.sends().then(|| upload::cancel_patience(job))
     }
 }
 

@@ -50,7 +50,11 @@ codes! {
     PROXY_BYPASS_LIST_TOO_LARGE = 0x8020_0019, "BG_E_PROXY_BYPASS_LIST_TOO_LARGE", "the list of hosts that need no proxy is over its limit";
     INVALID_SERVER_RESPONSE = 0x8020_001B, "BG_E_INVALID_SERVER_RESPONSE", "the server's answer is malformed";
     TOO_MANY_FILES = 0x8020_001C, "BG_E_TOO_MANY_FILES", "an upload has exactly one file";
+    LOCAL_FILE_CHANGED = 0x8020_001D, "BG_E_LOCAL_FILE_CHANGED", "the local file changed while it was sent";
+    SESSION_NOT_FOUND = 0x8020_001F, "BG_E_SESSION_NOT_FOUND", "the server no longer knows the upload session";
+    TOO_LARGE = 0x8020_0020, "BG_E_TOO_LARGE", "the reply is over its limit";
     STRING_TOO_LONG = 0x8020_0021, "BG_E_STRING_TOO_LONG", "a text is over its limit";
+    CLIENT_SERVER_PROTOCOL_MISMATCH = 0x8020_0022, "BG_E_CLIENT_SERVER_PROTOCOL_MISMATCH", "client and upload server speak no common protocol";
     NO_PROGRESS = 0x8020_0024, "BG_E_NO_PROGRESS", "no progress within the no-progress time-out";
     USERNAME_TOO_LARGE = 0x8020_0025, "BG_E_USERNAME_TOO_LARGE", "the user name is over its limit";
     PASSWORD_TOO_LARGE = 0x8020_0026, "BG_E_PASSWORD_TOO_LARGE", "the password is over its limit";

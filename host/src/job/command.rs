@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Code, ErrorInfo, EventKind, Intent, Job, JobState, Outcome, Priority, Timestamp};
+use super::{Code, ErrorInfo, EventKind, Intent, Job, JobSpec, JobState, Outcome, Priority, Timestamp};
 
 /// Something that wants to change a job. The first group comes from people and handlers, the
 /// second from the engine.
@@ -23,6 +23,8 @@ pub enum Command {
     Complete,
     /// Change the scheduling level (B-67).
     SetPriority(Priority),
+    /// Put the reply there (B-48).
+    SetReply(String),
 
     /// A runner took it (B-22).
     Start,
@@ -89,6 +91,7 @@ impl Command {
             Self::Cancel => "cancel",
             Self::Complete => "complete",
             Self::SetPriority(_) => "set-priority",
+            Self::SetReply(_) => "set-reply",
             Self::Start => "start",
             Self::Connected => "connected",
             Self::Yield => "yield",
@@ -140,6 +143,8 @@ pub struct Transition {
     pub no_progress_since: Option<Timestamp>,
     /// When it was last transferred, afterwards.
     pub transferred: Option<Timestamp>,
+    /// The properties afterwards, where they change.
+    pub spec: Option<Box<JobSpec>>,
     /// A runner took it: the attempt number goes up.
     pub starts_attempt: bool,
     /// Others of its level that wait already come first (B-68).
@@ -166,6 +171,9 @@ impl Transition {
         job.retries = self.retries;
         job.no_progress_since = self.no_progress_since;
         job.transferred = self.transferred;
+        if let Some(spec) = self.spec {
+            job.spec = *spec;
+        }
         job.attempt = job.attempt.saturating_add(u32::from(self.starts_attempt));
         job.revision = job.revision.saturating_add(u64::from(self.revises));
         match self.due {

@@ -36,6 +36,7 @@ pub fn apply(job: &Job, command: &Command) -> Result<Transition, Refusal> {
         (None, Command::Suspend) => Ok(suspend(job)),
         (None, Command::Cancel | Command::Expired) => Ok(with_intent(job, Intent::Cancel)),
         (None, Command::Complete) => complete(job, command),
+        (None, Command::SetReply(path)) => set_reply(job, command, path),
         (None, Command::Release) => release(job, command),
         (None, Command::RetryDue { at }) => retry_due(job, command, *at),
         (None, Command::NetworkReturned | Command::HoldOver) => condition_over(job, command),
@@ -309,6 +310,26 @@ fn set_priority(job: &Job, command: &Command, priority: Priority) -> Result<Tran
     })
 }
 
+/// B-48: where the reply goes can be said until it comes.
+fn set_reply(job: &Job, command: &Command, path: &str) -> Result<Transition, Refusal> {
+    if job.kind != JobKind::UploadReply {
+        return Err(Refusal {
+            code: Code::NOTIMPL,
+            ..refuse(job, command, "only an upload-reply has a reply")
+        });
+    }
+    if job.reply.is_some() {
+        return Err(refuse(job, command, "its reply is being fetched already"));
+    }
+    let mut spec = job.spec.clone();
+    spec.transfer.get_or_insert_default().upload.reply = Some(path.to_owned());
+    Ok(Transition {
+        spec: Some(Box::new(spec)),
+        revises: true,
+        ..unchanged(job)
+    })
+}
+
 /// Leaves everything but the state as it is; raises the revision.
 fn moved(job: &Job, to: JobState) -> Transition {
     Transition {
@@ -329,6 +350,7 @@ fn unchanged(job: &Job) -> Transition {
         retries: job.retries,
         no_progress_since: job.no_progress_since,
         transferred: job.transferred,
+        spec: None,
         starts_attempt: false,
         goes_behind: false,
         resets_active: false,

@@ -30,6 +30,7 @@ pub(super) fn job(state: JobState) -> Job {
             files_total: 1,
             ..Progress::default()
         },
+        reply: None,
         error: matches!(state, JobState::Error | JobState::TransientError).then(|| error(Code::http(503), 0)),
         spec,
     }
@@ -405,6 +406,7 @@ pub(super) fn commands() -> Vec<Command> {
         Command::Cancel,
         Command::Complete,
         Command::SetPriority(Priority::High),
+        Command::SetReply("/r".to_owned()),
         Command::Start,
         Command::Connected,
         Command::Yield,
@@ -429,7 +431,7 @@ pub(super) fn commands() -> Vec<Command> {
 
 proptest! {
     #[test]
-    fn no_sequence_of_commands_breaks_a_job(kind in 0..JobKind::ALL.len(), picks in prop::collection::vec(0..21usize, 0..80)) {
+    fn no_sequence_of_commands_breaks_a_job(kind in 0..JobKind::ALL.len(), picks in prop::collection::vec(0..22usize, 0..80)) {
         let mut subject = Job { kind: JobKind::ALL[kind], ..job(Queued) };
         let all = commands();
         let mut ended = 0;

@@ -7,7 +7,10 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Backoff, ErrorInfo, JobId, OwnerName, PluginName, Profile, Progress, Timestamp, TransferSpec};
+use super::{
+    Backoff, ErrorInfo, JobId, OwnerName, PluginName, Profile, Progress, ReplyProgress, Timestamp,
+    TransferSpec,
+};
 
 /// A word that names none of the values of an enumeration.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -179,6 +182,12 @@ impl JobKind {
             Self::Query => Family::Query,
         }
     }
+
+    /// Its file goes to the server (B-66).
+    #[must_use]
+    pub const fn sends(self) -> bool {
+        matches!(self, Self::Upload | Self::UploadReply)
+    }
 }
 
 /// What a submitter fixes about a job; kept beside the hot columns.
@@ -282,6 +291,9 @@ pub struct Job {
     pub transferred: Option<Timestamp>,
     /// Sums over its files.
     pub progress: Progress,
+    /// How much of its reply is here, once the download of that has begun (B-08).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reply: Option<ReplyProgress>,
     /// The error object, while it lives (B-80); a final job keeps its last one.
     pub error: Option<ErrorInfo>,
     /// What its submitter fixed.

@@ -15,7 +15,7 @@ pub use http::{
 };
 pub use limits::{LimitSpec, rate};
 pub use placing::PlacingSpec;
-pub use upload::UploadSpec;
+pub use upload::{ReplyProgress, UploadProtocol, UploadSpec, reply_path};
 
 /// What only transfers have. Every part can be changed later (B-156).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -56,6 +56,7 @@ pub(super) fn call(event: &str) -> Call {
             error_count: 1,
             retries: 0,
             no_progress_since: None,
+            reply: None,
             due: None,
             created: now,
             modified: now,

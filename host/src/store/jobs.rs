@@ -2,7 +2,7 @@
 
 use rusqlite::{OptionalExtension, params};
 
-use crate::job::{Code, Command, FileStatus, Job, JobId, JobKind, JobState, Progress};
+use crate::job::{Code, Command, FileStatus, Job, JobId, JobKind, JobState, Progress, ReplyProgress};
 
 use super::rows::{Active, StoredJob, int, load_files, load_job, load_job_at, rank, to_json};
 use super::writer::{Done, Work};
@@ -101,6 +101,7 @@ impl Work<'_> {
                 files_total,
                 files_transferred: 0,
             },
+            reply: None,
             error: None,
             spec: new.spec.clone(),
         }
@@ -186,7 +187,9 @@ impl Work<'_> {
         };
         self.write_file(stored.seq, file)?;
         self.write_progress(&stored, &before, file)?;
-        if file.bytes_transferred > before.bytes_transferred {
+        if self.write_reply(&mut stored, checkpoint.reply)?
+            || file.bytes_transferred > before.bytes_transferred
+        {
             // Progress stops the no-progress clock (B-59); the runner's retries start over.
             stored.job.retries = 0;
             stored.job.no_progress_since = None;
@@ -245,6 +248,30 @@ impl Work<'_> {
                 self.now.as_millis()
             ])?;
         Ok(())
+    }
+
+    /// Writes how much of the reply is here; true when more is than was. That stops the no-progress
+    /// clock as bytes that are sent do.
+    fn write_reply(&self, stored: &mut StoredJob, reply: Option<ReplyProgress>) -> Done<bool> {
+        let before = std::mem::replace(&mut stored.job.reply, reply);
+        if reply == before {
+            return Ok(false);
+        }
+        let bytes = |reply: Option<ReplyProgress>| reply.map_or(0, |reply| reply.bytes_transferred);
+        let more = bytes(reply) > bytes(before);
+        self.db
+            .prepare_cached(
+                "UPDATE jobs SET reply_total = ?2, reply_transferred = ?3, \
+                 retries = CASE WHEN ?4 THEN 0 ELSE retries END, \
+                 no_progress_since = CASE WHEN ?4 THEN NULL ELSE no_progress_since END WHERE seq = ?1",
+            )?
+            .execute(params![
+                stored.seq,
+                reply.and_then(|reply| reply.bytes_total),
+                reply.map(|reply| reply.bytes_transferred),
+                more,
+            ])?;
+        Ok(more)
     }
 
     pub(super) fn file_completed(&mut self, id: JobId, index: u32) -> Done<()> {

@@ -27,6 +27,7 @@ impl Work<'_> {
 
     fn write_transition(&mut self, stored: &mut StoredJob, transition: Transition) -> Done<()> {
         let was = stored.job.state;
+        let new_spec = transition.spec.is_some();
         let new_error = transition.error != stored.job.error;
         let events = transition.events.clone();
         let goes_behind = transition.goes_behind;
@@ -57,6 +58,12 @@ impl Work<'_> {
             self.db
                 .prepare_cached("UPDATE job_data SET error = ?2 WHERE job = ?1")?
                 .execute(params![stored.seq, error])?;
+        }
+        if new_spec {
+            let spec = to_json(&stored.job.spec)?;
+            self.db
+                .prepare_cached("UPDATE job_data SET spec = ?2 WHERE job = ?1")?
+                .execute(params![stored.seq, spec])?;
         }
         self.ledger.job(Some(was), Some(stored.job.state));
         if stored.job.state.is_final() {

@@ -10,7 +10,7 @@ use serde::de::DeserializeOwned;
 
 use crate::job::{
     DeliveryId, ErrorInfo, EventKind, FailureRecord, FileStatus, Job, JobId, JobSpec, Outcome, Priority,
-    Progress, Timestamp,
+    Progress, ReplyProgress, Timestamp,
 };
 
 use super::writer::Done;
@@ -21,7 +21,7 @@ pub(super) const JOB_COLUMNS: &str = "j.seq, j.id, j.owner, j.kind, j.state, j.i
      j.revision, j.attempt, j.error_count, j.retries, j.no_progress_since, j.due, j.created, j.modified, \
      j.transferred, j.bytes_known, j.bytes_transferred, j.sizes_unknown, j.files_total, \
      j.files_transferred, j.entered, d.spec, d.error, j.claimed_by, j.claim_expires, \
-     j.active_ms, j.active_since";
+     j.active_ms, j.active_since, j.reply_total, j.reply_transferred";
 
 /// A job with what only the store knows of it.
 pub(super) struct StoredJob {
@@ -134,6 +134,7 @@ pub(super) fn job_of(row: &Row<'_>) -> rusqlite::Result<StoredJob> {
         modified: time(row, 15)?,
         transferred: optional_time(row, 16)?,
         progress,
+        reply: reply_of(row)?,
         error,
         spec,
     };
@@ -151,6 +152,15 @@ pub(super) fn job_of(row: &Row<'_>) -> rusqlite::Result<StoredJob> {
         },
         job,
     })
+}
+
+fn reply_of(row: &Row<'_>) -> rusqlite::Result<Option<ReplyProgress>> {
+    let bytes_total = row.get(29)?;
+    let transferred: Option<u64> = row.get(30)?;
+    Ok(transferred.map(|bytes_transferred| ReplyProgress {
+        bytes_total,
+        bytes_transferred,
+    }))
 }
 
 /// Priorities are kept as their rank, so that an index orders them.

@@ -176,6 +176,8 @@ DROP INDEX jobs_by_host;
 CREATE INDEX jobs_runnable ON jobs (priority, turn, seq, host) WHERE state = 'queued' AND intent IS NULL AND due IS NULL;
 CREATE INDEX jobs_by_host ON jobs (priority, host, turn, seq) WHERE state = 'queued' AND intent IS NULL AND due IS NULL;
 CREATE INDEX jobs_held ON jobs (held, priority, seq) WHERE held IS NOT NULL;
+ALTER TABLE jobs ADD COLUMN reply_total INTEGER;        -- NULL until the server told
+ALTER TABLE jobs ADD COLUMN reply_transferred INTEGER;  -- NULL until its download begins
 ";
 
 /// Brings a store up to this version.

@@ -8,8 +8,8 @@ use serde::{Deserialize, Serialize};
 use super::Yielding;
 use crate::job::{
     Code, Command, DeliveryId, DeliveryState, ErrorInfo, EventKind, FailureRecord, FileSpec, FileStatus, Job,
-    JobId, JobKind, JobSpec, JobState, Outcome, OwnerName, PluginName, Priority, Refusal, Role, StateRead,
-    StateWrite, Timestamp,
+    JobId, JobKind, JobSpec, JobState, Outcome, OwnerName, PluginName, Priority, Refusal, ReplyProgress,
+    Role, StateRead, StateWrite, Timestamp,
 };
 
 /// A job to be accepted.
@@ -93,6 +93,14 @@ impl Run {
 pub struct FileCheckpoint {
     /// The file as it now stands; `index` says which.
     pub file: FileStatus,
+    /// How much of the job's reply is here; `None` while its download has not begun (B-08).
+    pub reply: Option<ReplyProgress>,
+}
+
+impl From<FileStatus> for FileCheckpoint {
+    fn from(file: FileStatus) -> Self {
+        Self { file, reply: None }
+    }
 }
 
 /// How long ended things are kept; `None` is for ever.

@@ -38,6 +38,29 @@ impl TestHost {
         said.stdout.trim_end().to_owned()
     }
 
+    /// Submits an upload of a file in the folder and returns the job's id.
+    #[track_caller]
+    pub fn upload(&self, file: &str, url: &str, more: &[&str]) -> String {
+        let file = self.path(file);
+        let file = file.to_str().expect("the path is text");
+        let said = self
+            .cli(&[&["submit", "upload", file, url], more].concat())
+            .code(0);
+        said.stdout.trim_end().to_owned()
+    }
+
+    /// Submits an upload of a file in the folder whose reply goes to another file there.
+    #[track_caller]
+    pub fn upload_reply(&self, file: &str, url: &str, reply: &str, more: &[&str]) -> String {
+        let (file, reply) = (self.path(file), self.path(reply));
+        let file = file.to_str().expect("the path is text");
+        let reply = reply.to_str().expect("the path is text");
+        let said = self
+            .cli(&[&["submit", "upload-reply", file, url, reply], more].concat())
+            .code(0);
+        said.stdout.trim_end().to_owned()
+    }
+
     /// The job as it stands.
     #[track_caller]
     #[must_use]

@@ -49,7 +49,7 @@ enum Then {
 pub(super) fn plan(behaviour: &Behaviour, request: &Request, count: usize, path: &str) -> Plan {
     match behaviour {
         Behaviour::Serve(remote) => serve(remote, request),
-        Behaviour::Sequence(_) => Plan::default(), // resolved before
+        Behaviour::Sequence(_) | Behaviour::Take { .. } => Plan::default(), // resolved before
         Behaviour::Status(code, headers) => status(*code, headers),
         Behaviour::Cut { remote, after } if count == 0 => serve(remote, request).cut(*after),
         Behaviour::Cut { remote, .. } => serve(remote, request),

@@ -18,6 +18,8 @@ pub struct Request {
     pub query: Option<String>,
     /// All headers, names in lower case.
     pub headers: Vec<(String, String)>,
+    /// The body, as far as it has come.
+    pub body: Vec<u8>,
     /// Body bytes that were sent in answer.
     pub sent: u64,
 }
@@ -83,6 +85,7 @@ pub(crate) async fn read(socket: &mut (impl AsyncRead + Unpin)) -> io::Result<Op
         path: path.to_owned(),
         query,
         headers,
+        body: Vec::new(),
         sent: 0,
     }))
 }

@@ -78,6 +78,7 @@ fn host_job(job: &Job) -> job::Job {
         error_count: 0,
         retries: 0,
         no_progress_since: None,
+        reply: None,
         due: None,
         created: Timestamp::default(),
         modified: Timestamp::default(),

@@ -59,6 +59,7 @@ fn job(new: NewJob) -> (Job, Vec<FileStatus>) {
         error_count: 0,
         retries: 0,
         no_progress_since: None,
+        reply: None,
         due: None,
         created: Timestamp::default(),
         modified: Timestamp::default(),
@@ -256,6 +257,17 @@ impl HostHandle for FakeHost {
             Some(file) => Err((Code::INVALIDARG, format!("`{}` cannot be fetched", file.remote))),
             None => Ok(()),
         }
+    }
+
+    fn check_reply(&self, local: &str) -> Result<(), (Code, String)> {
+        match local.starts_with('/') {
+            true => Ok(()),
+            false => Err((Code::INVALIDARG, format!("`{local}` is not an absolute path"))),
+        }
+    }
+
+    async fn reply_data(&self, _: &Job, _: Option<&FileStatus>) -> Result<Vec<u8>, (Code, String)> {
+        Ok(b"a reply".to_vec())
     }
 
     async fn forget_plugin(&self, _: &PluginName) -> Result<bool, String> {

@@ -27,6 +27,7 @@ fn job() -> Job {
         error_count: 1,
         retries: 0,
         no_progress_since: None,
+        reply: None,
         due: None,
         created: NOW,
         modified: NOW,

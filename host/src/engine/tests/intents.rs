@@ -3,9 +3,10 @@
 
 use std::time::Duration;
 
-use super::scene::{Scene, Work};
-use crate::job::{Command, ErrorContext, EventKind, JobState, Outcome};
-use crate::store::Store;
+use super::scene::{Scene, Work, new_job};
+use crate::clock::until;
+use crate::job::{Command, ErrorContext, EventKind, Intent, JobState, Outcome};
+use crate::store::{NewJob, Store};
 
 #[tokio::test]
 async fn a_running_job_is_cancelled_after_its_run_has_ended() {
@@ -100,4 +101,47 @@ async fn a_retry_that_is_due_does_not_bring_back_a_job_that_is_being_cancelled()
     scene.clock.advance(Duration::from_secs(5));
     scene.becomes(job.id, JobState::Cancelled).await;
     assert_eq!(scene.runner.runs_of(job.id), 1);
+}
+
+#[tokio::test]
+async fn b46_a_cancel_with_patience_holds_up_nobody_and_ends_when_that_is_over() {
+    const MANY: u32 = 200;
+    let (patience, moment) = (Duration::from_secs(24 * 3600), Duration::from_secs(1));
+    let mut scene = Scene::new().await;
+    *scene.runner.patience.lock().unwrap() = Some(patience);
+    *scene.runner.file_faults.lock().unwrap() = MANY;
+    let asleep = || NewJob {
+        suspended: true,
+        ..new_job("x")
+    };
+    let mut jobs = Vec::new();
+    for _ in 0..MANY {
+        let job = scene.store.submit(asleep()).await.unwrap().job;
+        jobs.push(scene.command(job.id, Command::Cancel).await);
+    }
+    scene.start();
+    let tries = |count| {
+        let runner = &scene.runner;
+        async move { until("tried", || runner.file_work().len() == count as usize).await }
+    };
+    tries(MANY).await;
+    // More of them wait than are looked at once, and yet the next is found.
+    let other = scene.store.submit(asleep()).await.unwrap().job;
+    scene.command(other.id, Command::Cancel).await;
+    scene.is(other.id, JobState::Cancelled).await;
+    *scene.runner.file_faults.lock().unwrap() = u32::MAX;
+    scene.clock.advance(patience - moment);
+    tries(2 * MANY + 1).await;
+    for job in &jobs {
+        let job = scene.store.job(job.id).await.unwrap();
+        assert_eq!(
+            (job.state, job.intent),
+            (JobState::Suspended, Some(Intent::Cancel))
+        );
+    }
+    scene.clock.advance(moment);
+    for job in &jobs {
+        let ended = scene.is(job.id, JobState::Cancelled).await;
+        assert_eq!((ended.outcome, ended.error), (Some(Outcome::Cancelled), None));
+    }
 }

@@ -60,6 +60,8 @@ pub(super) struct Scripted {
     most: Mutex<(usize, usize)>,
     /// How often the file work of an intent fails from now on.
     pub(super) file_faults: Mutex<u32>,
+    /// See [`Runner::cancel_patience`].
+    pub(super) patience: Mutex<Option<Duration>>,
     /// Times at which file work was tried, and whether the job was running then.
     file_work: Mutex<Vec<(Timestamp, bool)>>,
     gate: watch::Sender<bool>,
@@ -73,6 +75,7 @@ impl Scripted {
             running: Mutex::default(),
             most: Mutex::default(),
             file_faults: Mutex::new(0),
+            patience: Mutex::new(None),
             file_work: Mutex::default(),
             gate: watch::channel(false).0,
         }
@@ -212,6 +215,10 @@ impl Runner for Scripted {
 
     async fn cancel(&self, job: &Job, _: &[FileStatus], control: &IntentControl) -> Result<(), ErrorInfo> {
         self.files(job, control).map_or(Ok(()), Err)
+    }
+
+    fn cancel_patience(&self, _: &Job) -> Option<Duration> {
+        *self.patience.lock().unwrap()
     }
 }
 

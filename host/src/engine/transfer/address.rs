@@ -26,6 +26,34 @@ pub fn check_file(spec: &FileSpec) -> Result<(), (Code, String)> {
     check_local(&spec.local)
 }
 
+/// Whether an upload of `spec` can be accepted: its file is there and can be read.
+///
+/// # Errors
+/// As [`check_file`]; the system's number where the file is missing.
+pub fn check_source(spec: &FileSpec) -> Result<(), (Code, String)> {
+    check_remote(&spec.remote)?;
+    let local = &spec.local;
+    let shown: String = local.chars().take(300).flat_map(char::escape_debug).collect();
+    check_path(local)?;
+    let meta = std::fs::metadata(local).map_err(|why| {
+        let code = why.raw_os_error().map_or(Code::INVALIDARG, Code::errno);
+        (code, format!("cannot send `{shown}`: {why}"))
+    })?;
+    if !meta.is_file() {
+        return Err((Code::INVALIDARG, format!("`{shown}` is not a file")));
+    }
+    rustix::fs::accessat(CWD, Path::new(local), Access::READ_OK, AtFlags::EACCESS)
+        .map_err(|why| (Code::ACCESSDENIED, format!("cannot read `{shown}`: {why}")))
+}
+
+/// Whether a reply can be put there.
+///
+/// # Errors
+/// As [`check_file`].
+pub fn check_reply(local: &str) -> Result<(), (Code, String)> {
+    check_local(local)
+}
+
 /// Host and port of a remote name, which is what slots per host count; empty if it has none.
 #[must_use]
 pub fn remote_host(url: &str) -> String {
@@ -87,10 +115,7 @@ fn check_remote(remote: &str) -> Result<(), (Code, String)> {
         (Code::INVALIDARG, format!("{shown} is not a URL: {why}"))
     })?;
     if !matches!(url.scheme(), "http" | "https") {
-        let text = format!(
-            "cannot fetch by `{}`: only http and https are spoken",
-            url.scheme()
-        );
+        let text = format!("cannot use `{}`: only http and https are spoken", url.scheme());
         return Err((Code::INVALIDARG, text));
     }
     if url.host_str().is_none_or(str::is_empty) {
@@ -99,7 +124,8 @@ fn check_remote(remote: &str) -> Result<(), (Code, String)> {
     Ok(())
 }
 
-fn check_local(local: &str) -> Result<(), (Code, String)> {
+/// A path that means one place, wherever the host stands.
+fn check_path(local: &str) -> Result<(), (Code, String)> {
     let shown: String = local.chars().take(300).flat_map(char::escape_debug).collect();
     let invalid = |why: &str| Err((Code::INVALIDARG, format!("`{shown}` {why}")));
     let path = Path::new(local);
@@ -116,6 +142,14 @@ fn check_local(local: &str) -> Result<(), (Code, String)> {
     if path.components().any(|part| part == Component::ParentDir) {
         return invalid("contains `..`");
     }
+    Ok(())
+}
+
+fn check_local(local: &str) -> Result<(), (Code, String)> {
+    check_path(local)?;
+    let shown: String = local.chars().take(300).flat_map(char::escape_debug).collect();
+    let invalid = |why: &str| Err((Code::INVALIDARG, format!("`{shown}` {why}")));
+    let path = Path::new(local);
     if local.ends_with('/') || local.ends_with("/.") || path.is_dir() {
         return invalid("is a directory; name the file in it");
     }

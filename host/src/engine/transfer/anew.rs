@@ -29,13 +29,15 @@ pub(super) enum Why {
     Changed(&'static str),
     /// The server has this version but does not serve a part of it.
     NoRange(&'static str),
+    /// The server has forgotten an upload.
+    SessionLost(&'static str),
 }
 
 impl Why {
     /// What happened, in words.
     pub(super) fn words(self) -> &'static str {
         match self {
-            Self::Changed(words) | Self::NoRange(words) => words,
+            Self::Changed(words) | Self::NoRange(words) | Self::SessionLost(words) => words,
         }
     }
 
@@ -43,6 +45,7 @@ impl Why {
         match self {
             Self::Changed(_) => Code::REMOTE_FILE_CHANGED,
             Self::NoRange(_) => Code::INSUFFICIENT_RANGE_SUPPORT,
+            Self::SessionLost(_) => Code::SESSION_NOT_FOUND,
         }
     }
 

@@ -195,7 +195,8 @@ fn changed(asked: &Asked, headers: &HeaderMap) -> bool {
     headers.contains_key(header) && text(headers, header) != Some(validator)
 }
 
-fn refusal(status: u16, headers: &HeaderMap, now: Timestamp) -> Fault {
+/// The fault of an answer that is no success.
+pub(super) fn refusal(status: u16, headers: &HeaderMap, now: Timestamp) -> Fault {
     let class = classify::status(status);
     let reason = http::StatusCode::from_u16(status)
         .ok()

@@ -42,15 +42,25 @@ pub enum TransferError {
     Client(#[source] reqwest::Error),
 }
 
+/// What a client is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Purpose {
+    /// A server that sends nothing for a while is given up by the client itself.
+    Fetching,
+    /// Uploads watch their requests themselves, as a read time-out would count while a file is being
+    /// sent. The protocol of BITS is one of HTTP/1.1.
+    Sending,
+}
+
 /// Builds the client of most jobs.
 ///
 /// # Errors
 /// When the configured user agent is not a header value, or an authority is no certificate.
-pub(super) fn build(config: &TransferConfig) -> Result<reqwest::Client, TransferError> {
+pub(super) fn build(config: &TransferConfig, purpose: Purpose) -> Result<reqwest::Client, TransferError> {
     keep_buffers();
     // An `Err` means that a provider is installed already, which is as good.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    build_as(config, |builder| builder)
+    build_as(config, purpose, |builder| builder)
 }
 
 /// Builds a client that is `shaped` otherwise, and checks certificates as all do.
@@ -64,14 +74,16 @@ pub(super) fn build(config: &TransferConfig) -> Result<reqwest::Client, Transfer
 /// As for [`build`].
 pub(super) fn build_as(
     config: &TransferConfig,
+    purpose: Purpose,
     shaped: impl Fn(reqwest::ClientBuilder) -> reqwest::ClientBuilder,
 ) -> Result<reqwest::Client, TransferError> {
+    let builder = || shaped(builder(config, purpose));
     let trusted = authorities(config)?;
     let certificates: Result<Vec<_>, _> = trusted.iter().map(|one| Certificate::from_der(one)).collect();
     let certificates = certificates.map_err(TransferError::Client)?;
-    match shaped(builder(config)).tls_certs_merge(certificates).build() {
+    match builder().tls_certs_merge(certificates).build() {
         Err(why) if trusted.is_empty() => {
-            let client = shaped(builder(config)).tls_certs_only([]).build();
+            let client = builder().tls_certs_only([]).build();
             tracing::warn!("https cannot be used, no certificate of the system is usable: {why}");
             client.map_err(TransferError::Client)
         }
@@ -105,18 +117,22 @@ fn keep_buffers() {
     drop(std::hint::black_box(Vec::<u8>::with_capacity(KEPT_BYTES)));
 }
 
-pub(super) fn builder(config: &TransferConfig) -> reqwest::ClientBuilder {
+/// The settings of all clients. Redirects are followed by `Speaker::send`, which knows what is for
+/// whom.
+pub(super) fn builder(config: &TransferConfig, purpose: Purpose) -> reqwest::ClientBuilder {
     let mut headers = HeaderMap::new();
     // Ranges and lengths must count the bytes of the file, not of an encoding.
     headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
-    reqwest::Client::builder()
+    let builder = reqwest::Client::builder()
         .user_agent(config.user_agent.as_str())
         .default_headers(headers)
         .connect_timeout(config.connect_timeout)
-        .read_timeout(config.idle_timeout)
-        // Followed by `Speaker::send`, which knows what is for whom.
         .redirect(Policy::none())
         .referer(false)
         .pool_max_idle_per_host(IDLE_PER_HOST_MAX)
-        .pool_idle_timeout(IDLE_FOR)
+        .pool_idle_timeout(IDLE_FOR);
+    match purpose {
+        Purpose::Fetching => builder.read_timeout(config.idle_timeout),
+        Purpose::Sending => builder.http1_only(),
+    }
 }

@@ -10,7 +10,7 @@ use reqwest::{Client, ClientBuilder, Proxy};
 use sha2::{Digest, Sha256};
 use url::Url;
 
-use super::client::{self, TransferError};
+use super::client::{self, Purpose, TransferError};
 use super::fault::Fault;
 use super::proxies::Proxies;
 use super::tls::Material;
@@ -55,6 +55,7 @@ type Key = [u8; 32];
 
 /// The clients that jobs share.
 pub(super) struct Clients {
+    purpose: Purpose,
     shared: Client,
     config: TransferConfig,
     /// The one that was used last stands last.
@@ -70,17 +71,18 @@ impl fmt::Debug for Clients {
 impl Clients {
     /// # Errors
     /// When the configuration makes no client.
-    pub(super) fn new(config: &TransferConfig) -> Result<Self, TransferError> {
+    pub(super) fn new(config: &TransferConfig, purpose: Purpose) -> Result<Self, TransferError> {
         // A list that cannot be understood is better seen now than by every job.
         if let Err(why) = Proxies::of(&ProxySpec::DEFAULT, &config.proxy) {
             return Err(TransferError::Proxy(io::Error::other(why.what)));
         }
-        Ok(Self::around(client::build(config)?, config))
+        Ok(Self::around(client::build(config, purpose)?, config, purpose))
     }
 
     /// With this client for most jobs.
-    pub(super) fn around(shared: Client, config: &TransferConfig) -> Self {
+    pub(super) fn around(shared: Client, config: &TransferConfig, purpose: Purpose) -> Self {
         Self {
+            purpose,
             shared,
             config: config.clone(),
             own: Mutex::default(),
@@ -90,6 +92,11 @@ impl Clients {
     /// The client of most jobs; all requests are made with it, whichever sends them.
     pub(super) fn shared(&self) -> &Client {
         &self.shared
+    }
+
+    /// What they are for.
+    pub(super) fn purpose(&self) -> Purpose {
+        self.purpose
     }
 
     /// What the host says about proxies.
@@ -109,8 +116,9 @@ impl Clients {
         if let Some(client) = self.find(&key) {
             return Ok(client);
         }
-        let (config, way, tls) = (self.config.clone(), way.clone(), tls.cloned());
-        let client = disk::off_thread(move || build(&config, &way, tls.as_ref())).await?;
+        let (config, purpose) = (self.config.clone(), self.purpose);
+        let (way, tls) = (way.clone(), tls.cloned());
+        let client = disk::off_thread(move || build(&config, purpose, &way, tls.as_ref())).await?;
         self.keep(key, client.clone());
         Ok(client)
     }
@@ -162,7 +170,12 @@ fn key(way: &Way, tls: Option<&Material>) -> Key {
     hash.finalize().into()
 }
 
-fn build(config: &TransferConfig, way: &Way, tls: Option<&Material>) -> Result<Client, Fault> {
+fn build(
+    config: &TransferConfig,
+    purpose: Purpose,
+    way: &Way,
+    tls: Option<&Material>,
+) -> Result<Client, Fault> {
     let proxy = match way {
         Way::Proxy(url, login) => Some(proxy(url, login).map_err(unusable)?),
         Way::Environment | Way::Direct => None,
@@ -173,11 +186,11 @@ fn build(config: &TransferConfig, way: &Way, tls: Option<&Material>) -> Result<C
         _ => builder,
     };
     let Some(tls) = tls else {
-        return client::build_as(config, shaped).map_err(unusable);
+        return client::build_as(config, purpose, shaped).map_err(unusable);
     };
     let trusted = client::authorities(config).map_err(unusable)?;
     let config_of_tls = tls.config(&trusted)?;
-    let builder = shaped(client::builder(config)).tls_backend_preconfigured(config_of_tls);
+    let builder = shaped(client::builder(config, purpose)).tls_backend_preconfigured(config_of_tls);
     builder.build().map_err(unusable)
 }
 
@@ -203,6 +216,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+    use crate::config::TransferRules;
 
     fn clients() -> Clients {
         let config = TransferConfig {
@@ -213,8 +227,9 @@ mod tests {
             user_agent: "sexton-test".to_owned(),
             ca: Vec::<PathBuf>::new(),
             proxy: ProxySpec::DEFAULT,
+            rules: TransferRules::default(),
         };
-        Clients::new(&config).unwrap()
+        Clients::new(&config, Purpose::Fetching).unwrap()
     }
 
     fn kept(clients: &Clients) -> usize {

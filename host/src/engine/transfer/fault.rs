@@ -118,11 +118,21 @@ impl Fault {
 
     /// The error object (B-77), tied to the file being worked on.
     pub(super) fn into_info(self, file: &FileStatus, attempt: u32, at: Timestamp) -> ErrorInfo {
+        self.into_info_of(Leg::Download, file, attempt, at)
+    }
+
+    /// The same for any direction (B-81).
+    pub(super) fn into_info_of(self, leg: Leg, file: &FileStatus, attempt: u32, at: Timestamp) -> ErrorInfo {
         let remote = address::display_url(&file.remote);
-        let description = match self.context {
-            ErrorContext::LocalFile => format!("cannot write {}: {}", file.local, self.what),
-            _ => format!("cannot fetch {remote}: {}", self.what),
+        let verb = match (leg, self.context) {
+            (Leg::Upload, ErrorContext::LocalFile) => format!("cannot read {}", file.local),
+            (Leg::Upload, _) => format!("cannot send {} to {remote}", file.local),
+            (Leg::Download, ErrorContext::LocalFile) => format!("cannot write {}", file.local),
+            (Leg::Download, _) => format!("cannot fetch {remote}"),
+            (Leg::Reply, ErrorContext::LocalFile) => "cannot write the reply".to_owned(),
+            (Leg::Reply, _) => format!("cannot fetch the reply of {remote}"),
         };
+        let description = format!("{verb}: {}", self.what);
         ErrorInfo {
             code: self.code,
             context: self.context,
@@ -133,7 +143,7 @@ impl Fault {
                 local: file.local.clone(),
             }),
             protocol: address::protocol(&file.remote),
-            leg: Some(Leg::Download),
+            leg: Some(leg),
             attempt,
             at,
         }
@@ -141,8 +151,13 @@ impl Fault {
 
     /// How the run ended.
     pub(super) fn into_end(self, file: &FileStatus, attempt: u32, at: Timestamp) -> RunEnd {
+        self.into_end_of(Leg::Download, file, attempt, at)
+    }
+
+    /// The same for any direction.
+    pub(super) fn into_end_of(self, leg: Leg, file: &FileStatus, attempt: u32, at: Timestamp) -> RunEnd {
         let (class, retry_after) = (self.class, self.retry_after);
-        let error = self.into_info(file, attempt, at);
+        let error = self.into_info_of(leg, file, attempt, at);
         match class {
             Class::Transient => RunEnd::Transient { error, retry_after },
             Class::Fatal => RunEnd::Fatal { error },

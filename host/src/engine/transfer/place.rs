@@ -79,6 +79,23 @@ pub(super) async fn cancel(
     Ok(())
 }
 
+/// Puts one whole file in its place; may be repeated after a crash.
+///
+/// # Errors
+/// That of the local file.
+pub(super) async fn complete_one(job: crate::job::JobId, file: FileStatus) -> Result<(), Fault> {
+    let placed = disk::blocking(move || Ok(place_all(job, &[file]).1)).await?;
+    placed.map_or(Ok(()), |(_, fault)| Err(fault))
+}
+
+/// Deletes the temporary file of one.
+///
+/// # Errors
+/// That of the local file.
+pub(super) async fn cancel_one(job: crate::job::JobId, file: FileStatus) -> Result<(), Fault> {
+    disk::blocking(move || disk::remove(&disk::temporary_path(job, &file))).await
+}
+
 type Failed = Option<(usize, Fault)>;
 
 fn place_all(job: crate::job::JobId, files: &[FileStatus]) -> (Vec<u32>, Failed) {

@@ -21,6 +21,7 @@ use reqwest::{Client, Request, RequestBuilder, Response};
 use url::{Origin, Position, Url};
 
 use super::classify::Class;
+use super::client::Purpose;
 use super::clients::Clients;
 use super::fault::Fault;
 use super::lanes::{Lane, Lanes};
@@ -47,6 +48,9 @@ pub(super) struct Speaker {
     origins: HashSet<Origin>,
     secrets: bool,
     rules: Rules,
+    /// Whether redirects are followed at all: a file that is sent goes to nobody else than who was
+    /// named.
+    follows: bool,
     method: Method,
     anew: bool,
     classes: BTreeMap<u16, StatusClass>,
@@ -137,10 +141,16 @@ impl Speaker {
                 redirects: http.redirects,
                 https_to_http: http.https_to_http,
             },
+            follows: clients.purpose() == Purpose::Fetching,
             method: method.and_then(Result::ok).unwrap_or(Method::GET),
             anew: http.begins_anew(),
             classes: http.classes.clone(),
         })
+    }
+
+    /// The client that requests are made with, whichever sends them.
+    pub(super) fn client(&self) -> &Client {
+        self.clients.shared()
     }
 
     /// The method of downloads (B-144).
@@ -184,6 +194,9 @@ impl Speaker {
             if self.heard(&answer, &hop, trusted && hop.own, lane, &mut tries) {
                 drain(answer).await;
                 continue;
+            }
+            if !self.follows {
+                return Ok(answer);
             }
             let status = answer.status().as_u16();
             match hop.next(status, answer.headers(), self.rules, body)? {

@@ -145,7 +145,7 @@ async fn b82_every_status_has_its_class_and_a_job_may_see_it_otherwise() {
     let passing = [408, 409, 425, 429];
     let lasting = [501, 505];
     let mut scene = Scene::new(vec![Reply::raw("")]).await;
-    let client = client::build(&scene.config()).unwrap();
+    let client = client::build(&scene.config(), client::Purpose::Fetching).unwrap();
     for status in 300_u16..600 {
         let fatal = match status / 100 {
             3 => redirects.contains(&status),

@@ -70,7 +70,7 @@ impl Script<'_> {
             self.persist(|| store.report(run.id(), Command::Connected)).await;
             let mut file = run.files[0].clone();
             file.bytes_transferred = 1;
-            self.persist(|| store.checkpoint(run.id(), FileCheckpoint { file: file.clone() }))
+            self.persist(|| store.checkpoint(run.id(), file.clone().into()))
                 .await;
             let error = error(403, 1, self.clock.now());
             self.persist(|| store.report(run.id(), Command::FatalError { error: error.clone() }))

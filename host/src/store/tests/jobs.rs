@@ -189,7 +189,7 @@ async fn progress_is_summed_by_difference() {
     first.bytes_transferred = 4;
     bench
         .store()
-        .checkpoint(run.id(), FileCheckpoint { file: first.clone() })
+        .checkpoint(run.id(), first.clone().into())
         .await
         .unwrap();
     assert_eq!(
@@ -199,23 +199,79 @@ async fn progress_is_summed_by_difference() {
     );
     first.bytes_transferred = 10;
     first.transferred = true;
-    bench
-        .store()
-        .checkpoint(run.id(), FileCheckpoint { file: first })
-        .await
-        .unwrap();
+    bench.store().checkpoint(run.id(), first.into()).await.unwrap();
     let second = crate::job::FileStatus {
         bytes_total: Some(5),
         ..run.files[1].clone()
     };
-    bench
-        .store()
-        .checkpoint(run.id(), FileCheckpoint { file: second })
-        .await
-        .unwrap();
+    bench.store().checkpoint(run.id(), second.into()).await.unwrap();
     let progress = bench.store().job(job.id).await.unwrap().progress;
     assert_eq!((progress.bytes_total, progress.bytes_transferred), (Some(15), 10));
     assert_eq!((progress.files_total, progress.files_transferred), (2, 1));
+}
+
+#[tokio::test]
+async fn b08_the_progress_of_a_reply_is_its_own_and_durable() {
+    let mut bench = Bench::new(&[]).await;
+    let job = bench.submit().await;
+    let reply = |bytes_total, bytes_transferred| {
+        Some(crate::job::ReplyProgress {
+            bytes_total,
+            bytes_transferred,
+        })
+    };
+    // None, begun, its size known, some of it here; and none again when the upload is begun anew.
+    for now in [
+        None,
+        reply(None, 0),
+        reply(Some(9), 0),
+        reply(Some(9), 5),
+        None,
+        reply(Some(9), 9),
+    ] {
+        let run = bench.run().await;
+        let checkpoint = FileCheckpoint {
+            reply: now,
+            ..run.files[0].clone().into()
+        };
+        bench.store().checkpoint(run.id(), checkpoint).await.unwrap();
+        assert_eq!(bench.store().job(job.id).await.unwrap().reply, now);
+        // What is told over a start of the host, which gives the job back.
+        bench.store.take().unwrap().close().await;
+        bench.store = Some(open(bench.dir.path(), &bench.clock).await.unwrap());
+        let job = bench.store().job(job.id).await.unwrap();
+        assert_eq!((job.reply, job.progress.bytes_transferred), (now, 0));
+    }
+}
+
+#[tokio::test]
+async fn b59_bytes_of_a_reply_stop_the_no_progress_clock() {
+    let bench = Bench::new(&[]).await;
+    let job = bench.submit().await;
+    let run = bench.run().await;
+    let failed = Command::TransientError {
+        error: error(503, run.job.attempt, bench.clock.now()),
+        retry_after: None,
+    };
+    bench.store().report(run.id(), failed).await.unwrap();
+    let due = Command::RetryDue {
+        at: bench.clock.now(),
+    };
+    bench.store().command(job.id, due).await.unwrap();
+    let run = bench.run().await;
+    // That it has begun is no progress yet.
+    for (bytes_transferred, runs) in [(0, true), (1, false)] {
+        let checkpoint = FileCheckpoint {
+            reply: Some(crate::job::ReplyProgress {
+                bytes_total: None,
+                bytes_transferred,
+            }),
+            ..run.files[0].clone().into()
+        };
+        bench.store().checkpoint(run.id(), checkpoint).await.unwrap();
+        let job = bench.store().job(job.id).await.unwrap();
+        assert_eq!((job.no_progress_since.is_some(), job.retries > 0), (runs, runs));
+    }
 }
 
 #[tokio::test]
@@ -270,7 +326,7 @@ async fn a_verb_that_breaks_its_transaction_fails_alone() {
     // A number that the store cannot keep, told by a runner among a crowd of sound verbs.
     let mut file = run.files[0].clone();
     file.bytes_total = Some(u64::MAX);
-    let bad = store.checkpoint(run.id(), FileCheckpoint { file });
+    let bad = store.checkpoint(run.id(), file.into());
     let good: Vec<_> = (0..50).map(|_| store.submit(new_job())).collect();
     let (bad, good) = futures::future::join(bad, futures::future::join_all(good)).await;
     assert!(matches!(bad, Err(StoreError::Backend(_))));

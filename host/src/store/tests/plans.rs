@@ -124,7 +124,7 @@ fn jobs(bare: &mut Bare, costs: &mut Costs) -> JobId {
     let run = bare.write(|work| work.claim_jobs(&ask_jobs())).remove(0);
     costs.note(bare, "claim of jobs");
     let file = run.files[0].clone();
-    bare.write(|work| work.checkpoint(run.id(), &FileCheckpoint { file }));
+    bare.write(|work| work.checkpoint(run.id(), &file.clone().into()));
     costs.note(bare, "checkpoint");
     id
 }

@@ -95,11 +95,7 @@ async fn three_told(bench: &Bench) -> Vec<u64> {
     let run = bench.run().await;
     for mut file in run.files.clone() {
         file.transferred = true;
-        bench
-            .store()
-            .checkpoint(run.id(), FileCheckpoint { file })
-            .await
-            .unwrap();
+        bench.store().checkpoint(run.id(), file.into()).await.unwrap();
     }
     let all = bench.store().deliveries(DeliveryFilter::default()).await.unwrap();
     let mut seqs: Vec<u64> = all.into_iter().map(|record| record.seq).collect();

@@ -40,7 +40,7 @@ async fn j198_a_name_that_flaps_is_a_passing_error_until_it_stands() {
         alive,
     };
     // No connection is kept: every run asks the name server anew.
-    let client = client::builder(&scene.config())
+    let client = client::builder(&scene.config(), client::Purpose::Fetching)
         .dns_resolver(std::sync::Arc::new(resolver))
         .pool_max_idle_per_host(0)
         .build()

@@ -9,7 +9,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-use super::super::{Clients, Progress, Speaker, StartOvers, client, disk, fetch::Fetch};
+use super::super::client::{self, Purpose};
+use super::super::{Clients, Progress, Speaker, StartOvers, disk, fetch::Fetch};
 use crate::clock::Clock;
 use crate::config::{TransferConfig, TransferRules};
 use crate::engine::{RunEnd, Stopped};
@@ -181,7 +182,8 @@ impl Scene {
     }
 
     pub(super) async fn run(&self) -> RunEnd {
-        self.run_with(&client::build(&self.config()).unwrap()).await
+        self.run_with(&client::build(&self.config(), Purpose::Fetching).unwrap())
+            .await
     }
 
     pub(super) fn config(&self) -> TransferConfig {
@@ -200,7 +202,7 @@ impl Scene {
     pub(super) async fn run_with(&self, client: &reqwest::Client) -> RunEnd {
         let clock = Clock::real();
         let files = vec![self.file.clone()];
-        let clients = Arc::new(Clients::around(client.clone(), &self.config()));
+        let clients = Arc::new(Clients::around(client.clone(), &self.config(), Purpose::Fetching));
         let speaker = Speaker::new(&clients, &self.http, &files).await.unwrap();
         let fetch = Fetch {
             speaker: &speaker,

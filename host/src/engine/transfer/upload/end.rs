@@ -1,0 +1,152 @@
+//! What `complete` and `cancel` mean for uploads: the reply is put in place, the server's session ended.
+//! Every step may be repeated after a crash.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use reqwest::{Method, RequestBuilder};
+
+use super::super::answer;
+use super::super::classify::{Class, Wire};
+use super::super::clients::Clients;
+use super::super::fault::Fault;
+use super::super::speak::Speaker;
+use super::super::{classify, place};
+use super::bits::{is_lost, named, verb};
+use super::send::spoken;
+use super::session::{Session, Way};
+use super::tus;
+use crate::engine::IntentControl;
+use crate::job::{Code, ErrorContext, ErrorInfo, FileStatus, Job, JobSpec, Leg, Outcome};
+
+/// Longest that a server is asked to forget an upload (B-46).
+const CANCEL_PATIENCE: Duration = Duration::from_secs(24 * 3600);
+/// How long one such question may take.
+const ANSWER_WAIT: Duration = Duration::from_secs(30);
+
+/// How long a cancel is tried again: 24 hours, or the no-progress time-out if that is less (B-46).
+pub(in super::super) fn cancel_patience(job: &Job) -> Duration {
+    patience_of(&job.spec)
+}
+
+fn patience_of(spec: &JobSpec) -> Duration {
+    CANCEL_PATIENCE.min(spec.no_progress)
+}
+
+/// Puts the reply in its place (B-138); the file was sent long ago.
+///
+/// # Errors
+/// That of the reply's file.
+pub(in super::super) async fn complete(
+    job: &Job,
+    files: &[FileStatus],
+    control: &IntentControl,
+) -> Result<Outcome, ErrorInfo> {
+    for file in files.iter().filter(|file| !file.completed) {
+        let now = control.clock.now();
+        if let Some(reply) = Session::of(file).and_then(|session| session.reply) {
+            let placed = place::complete_one(job.id, reply.as_ref().clone()).await;
+            placed.map_err(|fault| fault.into_info_of(Leg::Reply, &reply, job.attempt, now))?;
+        }
+        control
+            .file_completed(job, file.index)
+            .await
+            .map_err(|why| unrecorded(&why).into_info_of(Leg::Upload, file, job.attempt, now))?;
+    }
+    Ok(Outcome::Succeeded)
+}
+
+/// Has the server forget what it has of the file, unless that is all of it, and deletes what is here of
+/// the reply (B-46).
+///
+/// # Errors
+/// When the server cannot be reached or is in trouble: worth another try.
+pub(in super::super) async fn cancel(
+    clients: &Arc<Clients>,
+    job: &Job,
+    files: &[FileStatus],
+    control: &IntentControl,
+) -> Result<(), ErrorInfo> {
+    for file in files {
+        let Some(session) = Session::of(file) else {
+            continue;
+        };
+        let info = |leg, fault: Fault| fault.into_info_of(leg, file, job.attempt, control.clock.now());
+        if let Some(reply) = &session.reply {
+            let removed = place::cancel_one(job.id, reply.as_ref().clone()).await;
+            removed.map_err(|fault| info(Leg::Reply, fault))?;
+        }
+        let request = goodbye(
+            clients.shared(),
+            &file.remote,
+            session.way.filter(|_| !file.transferred),
+        );
+        if let Some(request) = request {
+            let forgotten = async {
+                let speaker = Speaker::new(clients, &job.spec.transfer().http, files).await?;
+                forget(&speaker, request, control).await
+            };
+            forgotten.await.map_err(|fault| info(Leg::Upload, fault))?;
+        }
+    }
+    Ok(())
+}
+
+/// The request that ends what the server keeps, where it keeps something and can be asked.
+fn goodbye(client: &reqwest::Client, remote: &str, way: Option<Way>) -> Option<RequestBuilder> {
+    match way? {
+        Way::Tus(way) if way.terminates => {
+            let request = client.request(Method::DELETE, way.url?);
+            Some(request.header(tus::TUS_RESUMABLE, tus::VERSION))
+        }
+        Way::Bits(way) => {
+            let id = way.id?;
+            Some(named(client.request(verb(), remote), "Cancel-Session", Some(&id)))
+        }
+        Way::Put | Way::Post | Way::Tus(_) => None,
+    }
+}
+
+/// One try. Only a server in trouble is worth another: one that refuses will refuse again, and one that
+/// knows nothing of the session has nothing to forget.
+async fn forget(speaker: &Speaker, request: RequestBuilder, control: &IntentControl) -> Result<(), Fault> {
+    let due = control.clock.now().after(ANSWER_WAIT);
+    let answer = tokio::select! {
+        answer = spoken(speaker, request) => answer?,
+        () = control.clock.sleep_until(due) => {
+            let (code, class) = classify::wire(Wire::TimedOut);
+            let what = "the server does not answer".to_owned();
+            return Err(Fault { code, class, context: ErrorContext::GeneralTransport, what, retry_after: None });
+        }
+    };
+    if answer.status().is_server_error() && !is_lost(answer.headers()) {
+        let status = answer.status().as_u16();
+        return Err(answer::refusal(status, answer.headers(), control.clock.now()));
+    }
+    Ok(())
+}
+
+fn unrecorded(why: &crate::store::StoreError) -> Fault {
+    Fault {
+        code: Code::FAIL,
+        class: Class::Fatal,
+        context: ErrorContext::GeneralQueueManager,
+        what: why.to_string(),
+        retry_after: None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::job::Profile;
+
+    #[test]
+    fn b46_a_server_is_asked_to_forget_for_24_hours_or_the_no_progress_time_out() {
+        for (no_progress, wanted) in [(14 * 24 * 3600, 24 * 3600), (60, 60), (0, 0)] {
+            let mut spec = JobSpec::new("x", Profile::Sexton);
+            spec.no_progress = Duration::from_secs(no_progress);
+            assert_eq!(patience_of(&spec), Duration::from_secs(wanted));
+        }
+    }
+}

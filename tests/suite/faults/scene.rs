@@ -42,9 +42,13 @@ enum Kind {
     Unheard,
 }
 
+/// A level that nobody uses is stopped, so that the store is asked who is held.
 fn config(round: u64) -> String {
     format!(
         r#"
+[transfer.bandwidth]
+low = "0"
+
 [plugin.counter]
 config = {{ mood = "ledger" }}
 limits = {{ deadline = "30s" }}

@@ -72,6 +72,24 @@ fn b141_a_digest_is_shown_when_asked_for_and_kept_for_the_next_request() {
 }
 
 #[test]
+fn b141_what_is_sent_shows_them_too_and_goes_out_again_whole() {
+    let (web, host) = scene();
+    let bytes = crate::download::body(200_000, 9);
+    std::fs::write(host.path("up.bin"), &bytes).unwrap();
+    let asked = |request: &Request| digest(request, "authorization", "/up");
+    let url = web.route("/up", guarded(asked, CHALLENGE));
+    let more = with(&["--auth", "digest", "--header", "X-Note: mine"]);
+    let line = ["submit", "upload", "up.bin", &url, "--protocol", "put", "--wait"];
+    host.cli(&[&line[..], &more].concat()).code(0);
+    let requests = web.requests("/up");
+    assert_eq!(requests.len(), 2, "asked once, answered once");
+    for request in &requests {
+        assert_eq!(request.header("x-note"), Some("mine"));
+    }
+    assert!(requests[1].body == bytes, "nothing is missing the second time");
+}
+
+#[test]
 fn b141_the_next_file_of_a_run_needs_no_second_challenge() {
     let (web, host) = scene();
     let url = web.route(

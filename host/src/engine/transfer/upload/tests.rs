@@ -12,6 +12,8 @@ use super::super::clients::Clients;
 use super::super::speak::Speaker;
 use super::*;
 use crate::config::{TransferConfig, TransferRules};
+use crate::engine::bandwidth::Bandwidth;
+use crate::engine::throttle::{Bucket, LiveLevel, Throttle};
 use crate::job::{
     ErrorInfo, FileSpec, HttpSpec, JobId, JobSpec, JobState, Priority, Profile, Progress as Sums, ProxySpec,
     Timestamp,
@@ -24,6 +26,7 @@ const IDLE: Duration = Duration::from_secs(20);
 struct Teller {
     job: Job,
     heard: Mutex<Vec<FileCheckpoint>>,
+    throttle: Option<Throttle>,
 }
 
 impl Progress for Teller {
@@ -33,6 +36,10 @@ impl Progress for Teller {
 
     async fn checkpoint(&self, file: FileStatus) -> Result<(), Stopped> {
         self.checkpoint_all(file.into()).await
+    }
+
+    fn throttle(&self) -> Option<&Throttle> {
+        self.throttle.as_ref()
     }
 }
 
@@ -109,7 +116,7 @@ fn config() -> TransferConfig {
 
 /// What ends the run within some turns of the machine, once `ready`.
 async fn turns(
-    run: &mut (impl Future<Output = RunEnd> + Unpin),
+    run: &mut (dyn Future<Output = RunEnd> + Unpin),
     ready: impl Fn() -> bool,
 ) -> Option<ErrorInfo> {
     let mut left = 50;
@@ -125,45 +132,81 @@ async fn turns(
     None
 }
 
-#[tokio::test]
-async fn b137_a_server_that_has_all_may_think_for_five_minutes() {
+async fn speaker(purpose: Purpose) -> Speaker {
+    let clients = Arc::new(Clients::new(&config(), purpose).unwrap());
+    Speaker::new(&clients, &HttpSpec::DEFAULT, &[]).await.unwrap()
+}
+
+/// Sends a file of [`SIZE`] bytes to a server that takes all of it and is silent, and calls `watch`
+/// with the run and how much it took.
+async fn sending(
+    throttle: Option<Throttle>,
+    clock: &Clock,
+    watch: impl AsyncFnOnce(&mut (dyn Future<Output = RunEnd> + Unpin), Arc<AtomicU64>),
+) {
     let dir = tempfile::tempdir().unwrap();
     let local = dir.path().join("x");
     std::fs::write(&local, vec![7; SIZE]).unwrap();
     let (remote, taken) = silent_server().await;
-    let clock = Clock::simulated(Timestamp::from_millis(1_700_000_000_000));
-    let speaker = async |purpose| {
-        let clients = Arc::new(Clients::new(&config(), purpose).unwrap());
-        Speaker::new(&clients, &HttpSpec::DEFAULT, &[]).await.unwrap()
-    };
     let (sending, fetching) = (speaker(Purpose::Sending).await, speaker(Purpose::Fetching).await);
     let teller = Teller {
         job: job(),
         heard: Mutex::default(),
+        throttle,
     };
     let upload = Upload {
         speaker: &sending,
         fetching: &fetching,
         progress: &teller,
-        clock: &clock,
+        clock,
         stop: &CancellationToken::new(),
         job: &teller.job,
         idle: IDLE,
         start_overs: &StartOvers::default(),
     };
     let mut run = Box::pin(upload.run(vec![file(&remote, &local)]));
-    let sent = || taken.load(Ordering::SeqCst) >= SIZE as u64;
-    assert_eq!(turns(&mut run, sent).await, None);
-    clock.advance(Duration::from_secs(299));
-    assert_eq!(turns(&mut run, || true).await, None);
-    clock.advance(Duration::from_secs(1));
-    let error = turns(&mut run, || true).await.expect("it is over");
-    assert_eq!(
-        (error.code, error.leg),
-        (Code::INTERNET_TIMEOUT, Some(Leg::Upload))
-    );
-    assert!(
-        error.description.contains("has all and does not answer"),
-        "{error:?}"
-    );
+    watch(&mut run, taken).await;
+}
+
+#[tokio::test]
+async fn b137_a_server_that_has_all_may_think_for_five_minutes() {
+    let clock = Clock::simulated(Timestamp::from_millis(1_700_000_000_000));
+    sending(None, &clock, async |run, taken| {
+        let sent = || taken.load(Ordering::SeqCst) >= SIZE as u64;
+        assert_eq!(turns(run, sent).await, None);
+        clock.advance(Duration::from_secs(299));
+        assert_eq!(turns(run, || true).await, None);
+        clock.advance(Duration::from_secs(1));
+        let error = turns(run, || true).await.expect("it is over");
+        assert_eq!(
+            (error.code, error.leg),
+            (Code::INTERNET_TIMEOUT, Some(Leg::Upload))
+        );
+        assert!(
+            error.description.contains("has all and does not answer"),
+            "{error:?}"
+        );
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn b70_what_is_sent_pays_for_its_bytes_and_is_no_silence_of_the_server() {
+    let clock = Clock::simulated(Timestamp::from_millis(1_700_000_000_000));
+    // A chunk of 16 KiB takes longer than the server may be silent.
+    let bandwidth = Arc::new(Bandwidth::new(clock.clone()));
+    let own = Arc::new(Bucket::new(clock.clone(), Some(500)));
+    let throttle = Throttle::new(Some(own), LiveLevel::new(Priority::Foreground), bandwidth);
+    sending(Some(throttle), &clock, async |run, taken| {
+        let taken = || taken.load(Ordering::SeqCst);
+        assert_eq!(turns(run, || true).await, None);
+        assert!(taken() < 1_000, "the head, and no byte of the file");
+        for _ in 0..3 {
+            clock.advance(IDLE + Duration::from_secs(1));
+            assert_eq!(turns(run, || true).await, None);
+        }
+        let after = taken();
+        assert!((16_000..40_000).contains(&after), "{after} bytes in 63 s");
+    })
+    .await;
 }

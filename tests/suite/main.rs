@@ -26,6 +26,7 @@ mod reload_config;
 mod rooms;
 mod scheduling;
 mod servers;
+mod rows;
 mod shipped;
 mod uploads;
 

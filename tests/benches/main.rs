@@ -10,13 +10,17 @@ mod house;
 mod instructions;
 mod machine;
 mod measure;
+mod nginx;
 mod p1_calls;
 mod p2_jobs;
 mod p4_beside;
 mod p4_decision;
+mod p5_large;
+mod p6_small;
 mod p7_scale;
 mod p8_idle;
 mod p9_kill;
+mod process;
 mod report;
 mod room;
 
@@ -58,6 +62,16 @@ const BUDGETS: &[Budget] = &[
         id: "p4b",
         title: "the same beside a handler that misbehaves",
         run: p4_beside::run,
+    },
+    Budget {
+        id: "p5",
+        title: "one large file",
+        run: p5_large::run,
+    },
+    Budget {
+        id: "p6",
+        title: "ten thousand small files",
+        run: p6_small::run,
     },
     Budget {
         id: "p7",

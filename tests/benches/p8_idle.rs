@@ -1,7 +1,6 @@
 //! P8: what a host costs that has nothing to do: memory, wake-ups, and the way to its ready line.
 
 use std::io::{BufRead, BufReader};
-use std::path::PathBuf;
 use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
@@ -11,6 +10,7 @@ use sexton_tests::host::TestHost;
 
 use crate::bench::Bench;
 use crate::measure::Samples;
+use crate::process::Process;
 use crate::report::{Report, Row};
 
 const MIB: u64 = 1 << 20;
@@ -54,7 +54,7 @@ pub fn run(bench: &Bench) -> Report {
 fn idle(bench: &Bench, host: &TestHost, plugins: usize, memory: u64, report: &mut Report) {
     let (child, _) = started(host, plugins);
     std::thread::sleep(SETTLE);
-    let process = Process::of(&child);
+    let process = Process::of(child.id());
     let (before, ticks) = (process.switches(), process.ticks());
     let window = bench.pick(Duration::from_secs(60), Duration::from_secs(12));
     std::thread::sleep(window);
@@ -116,49 +116,4 @@ fn end(mut child: Child) {
     kill_process(Pid::from_child(&child), Signal::TERM).expect("it can be signalled");
     let ended = child.wait().expect("it can be waited for");
     assert!(ended.success(), "the drain: {ended}");
-}
-
-/// What the kernel tells of a process.
-struct Process(PathBuf);
-
-impl Process {
-    fn of(child: &Child) -> Self {
-        Self(PathBuf::from(format!("/proc/{}", child.id())))
-    }
-
-    /// A line of its status, in bytes.
-    fn memory(&self, field: &str) -> u64 {
-        let text = std::fs::read_to_string(self.0.join("status")).expect("it lives");
-        number(&text, field) * 1024
-    }
-
-    /// Context switches of all its threads so far.
-    fn switches(&self) -> u64 {
-        let threads = std::fs::read_dir(self.0.join("task")).expect("it lives");
-        let status = threads.filter_map(|thread| {
-            // A thread may end between the listing and the look.
-            std::fs::read_to_string(thread.ok()?.path().join("status")).ok()
-        });
-        status
-            .map(|text| {
-                number(&text, "voluntary_ctxt_switches:") + number(&text, "nonvoluntary_ctxt_switches:")
-            })
-            .sum()
-    }
-
-    /// Ticks of processor time of all its threads so far, user's and system's.
-    fn ticks(&self) -> u64 {
-        let text = std::fs::read_to_string(self.0.join("stat")).expect("it lives");
-        // The name in brackets may have spaces; `utime` and `stime` are the 12th and 13th after it.
-        let rest = text.rsplit(')').next().unwrap_or_default();
-        let words = rest.split_whitespace().skip(11).take(2);
-        words.filter_map(|word| word.parse::<u64>().ok()).sum()
-    }
-}
-
-/// The number of a line that begins with `field`.
-fn number(text: &str, field: &str) -> u64 {
-    let line = text.lines().find_map(|line| line.strip_prefix(field));
-    let word = line.and_then(|rest| rest.split_whitespace().next());
-    word.and_then(|word| word.parse().ok()).unwrap_or(0)
 }

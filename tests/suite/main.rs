@@ -24,9 +24,9 @@ mod policies;
 mod refused;
 mod reload_config;
 mod rooms;
+mod rows;
 mod scheduling;
 mod servers;
-mod rows;
 mod shipped;
 mod uploads;
 

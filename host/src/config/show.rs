@@ -4,10 +4,12 @@ use std::path::Path;
 
 use super::raw::{
     RawConfig, RawDir, RawDirTable, RawFailFast, RawFormat, RawGrant, RawHost, RawLadder, RawLimits, RawLog,
-    RawMode, RawOn, RawPlugin, RawPolicy, RawRetention, RawSubscribe, RawTransfer,
+    RawMode, RawOn, RawPlugin, RawPolicy, RawRetention, RawS3, RawSubscribe, RawTransfer,
 };
 use super::value::{At, Fraction, Size, Term, TermOrNever, Whole};
-use super::{Config, DirGrant, FailFastMode, Grant, LogFormat, Origin, PluginConfig, Subscription};
+use super::{
+    Config, DirGrant, FailFastMode, Grant, LogFormat, Origin, PluginConfig, S3Config, SecretRef, Subscription,
+};
 use crate::job::{FailureClass, Policy};
 
 impl Config {
@@ -53,6 +55,12 @@ fn raw(config: &Config) -> RawConfig {
             idle_timeout: at(Term(config.transfer.idle_timeout)),
             user_agent: at(config.transfer.user_agent.clone()),
             ca: Some(config.transfer.ca.iter().filter_map(|file| path(file)).collect()),
+            s3: config
+                .transfer
+                .s3
+                .iter()
+                .map(|(name, bucket)| (name.clone(), raw_bucket(bucket).into()))
+                .collect(),
         },
         retention: RawRetention {
             finished: keep(config.retention.finished),
@@ -72,6 +80,19 @@ fn raw(config: &Config) -> RawConfig {
             .map(|(name, plugin)| (name.clone(), raw_plugin(plugin)))
             .collect(),
         subscribe: config.subscriptions.iter().map(raw_subscription).collect(),
+    }
+}
+
+fn raw_bucket(bucket: &S3Config) -> RawS3 {
+    let secret = |secret: &SecretRef| at(secret.to_string());
+    let keys = bucket.keys.as_ref();
+    RawS3 {
+        endpoint: at(bucket.endpoint.to_string()),
+        region: Some(bucket.region.clone()),
+        path_style: Some(bucket.path_style),
+        access_key: keys.and_then(|keys| secret(&keys.access_key)),
+        secret_key: keys.and_then(|keys| secret(&keys.secret_key)),
+        session_token: keys.and_then(|keys| keys.session_token.as_ref().and_then(secret)),
     }
 }
 

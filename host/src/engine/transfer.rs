@@ -19,6 +19,7 @@ mod fault;
 mod fetch;
 mod place;
 mod pour;
+mod target;
 #[cfg(test)]
 mod tests;
 
@@ -34,6 +35,7 @@ use crate::job::{Code, ErrorContext, ErrorInfo, FileStatus, Job, JobKind, Outcom
 use crate::store::Run;
 
 use anew::StartOvers;
+use target::Targets;
 
 pub use address::{check_file, display_url, remote_host};
 pub use client::TransferError;
@@ -48,6 +50,7 @@ pub struct TransferRunner {
     clock: Clock,
     idle: Duration,
     start_overs: Arc<StartOvers>,
+    targets: Targets,
 }
 
 impl TransferRunner {
@@ -61,6 +64,7 @@ impl TransferRunner {
             clock,
             idle: config.idle_timeout,
             start_overs: Arc::default(),
+            targets: Targets::new(config),
         })
     }
 
@@ -96,6 +100,7 @@ impl Runner for TransferRunner {
             attempt: job.attempt,
             idle: self.idle,
             start_overs: &self.start_overs,
+            targets: &self.targets,
         };
         let end = fetch.run(files).await;
         if matches!(end, RunEnd::Finished | RunEnd::Fatal { .. }) {

@@ -13,6 +13,7 @@ use super::answer::{self, Answer, Asked, Version};
 use super::classify::Class;
 use super::fault::{Fault, Halt};
 use super::pour::{End, Expect, Pour};
+use super::target::{Purpose, Target, Targets};
 use super::{Progress, address, disk};
 use crate::clock::Clock;
 use crate::engine::RunEnd;
@@ -35,6 +36,7 @@ pub(super) struct Fetch<'a, P> {
     pub(super) attempt: u32,
     pub(super) idle: Duration,
     pub(super) start_overs: &'a StartOvers,
+    pub(super) targets: &'a Targets,
 }
 
 /// One file while it is worked on.
@@ -153,7 +155,11 @@ impl<P: Progress> Fetch<'_, P> {
     }
 
     async fn ask(&self, remote: &str, asked: &Asked) -> Result<reqwest::Response, Halt> {
-        let mut request = self.client.get(remote);
+        let target = match self.targets.resolve(remote, Purpose::Fetch).await? {
+            Target::Http(url) => url,
+            Target::File(_) => return Err(Fault::local(&std::io::ErrorKind::Unsupported.into()).into()),
+        };
+        let mut request = self.client.get(target);
         if let (from @ 1.., Some(validator)) = (asked.from, &asked.validator) {
             request = request
                 .header(RANGE, format!("bytes={from}-"))

@@ -6,8 +6,8 @@ mod resume;
 mod scene;
 
 use super::*;
-pub(super) use scene::file;
 use scene::{Reply, Scene, body, code, ok};
+pub(super) use scene::{config, file};
 
 #[tokio::test]
 async fn a_file_is_fetched_whole_and_recorded() {

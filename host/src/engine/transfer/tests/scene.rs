@@ -9,7 +9,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-use super::super::{Progress, StartOvers, client, disk, fetch::Fetch};
+use super::super::{Progress, StartOvers, Targets, client, disk, fetch::Fetch};
 use crate::clock::Clock;
 use crate::config::TransferConfig;
 use crate::engine::{RunEnd, Stopped};
@@ -18,6 +18,19 @@ use crate::job::{Code, FileSpec, FileStatus, JobId};
 /// A file as it stands before its first run.
 pub(in super::super) fn file(index: u32, remote: &str, local: &Path) -> FileStatus {
     FileStatus::new(index, FileSpec::new(remote, local.to_str().unwrap()))
+}
+
+/// A configuration of which nothing is said.
+pub(in super::super) fn config() -> TransferConfig {
+    TransferConfig {
+        slots: 1,
+        slots_per_host: 1,
+        connect_timeout: Duration::from_secs(5),
+        idle_timeout: Duration::from_secs(20),
+        user_agent: "sexton-test".to_owned(),
+        ca: Vec::new(),
+        s3: std::collections::BTreeMap::new(),
+    }
 }
 
 /// Bytes that differ from place to place.
@@ -184,12 +197,8 @@ impl Scene {
 
     pub(super) fn config(&self) -> TransferConfig {
         TransferConfig {
-            slots: 1,
-            slots_per_host: 1,
-            connect_timeout: Duration::from_secs(5),
             idle_timeout: self.idle,
-            user_agent: "sexton-test".to_owned(),
-            ca: Vec::new(),
+            ..config()
         }
     }
 
@@ -204,6 +213,7 @@ impl Scene {
             attempt: 7,
             idle: self.idle,
             start_overs: &self.start_overs,
+            targets: &Targets::new(&self.config()),
         };
         fetch.run(vec![self.file.clone()]).await
     }

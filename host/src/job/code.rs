@@ -51,10 +51,12 @@ codes! {
     STRING_TOO_LONG = 0x8020_0021, "BG_E_STRING_TOO_LONG", "a text is over its limit";
     NO_PROGRESS = 0x8020_0024, "BG_E_NO_PROGRESS", "no progress within the no-progress time-out";
     INVALID_RANGE = 0x8020_002B, "BG_E_INVALID_RANGE", "the range lies past the end of the file";
+    OVERLAPPING_RANGES = 0x8020_002C, "BG_E_OVERLAPPING_RANGES", "two ranges of the file overlap";
     CONNECT_FAILURE = 0x8020_002D, "BG_E_CONNECT_FAILURE", "the server could not be reached";
     CONNECTION_CLOSED = 0x8020_002E, "BG_E_CONNECTION_CLOSED", "the connection was closed before the end";
     TOO_MANY_JOBS_PER_USER = 0x8020_0049, "BG_E_TOO_MANY_JOBS_PER_USER", "the owner has too many open jobs";
     TOO_MANY_FILES_IN_JOB = 0x8020_0051, "BG_E_TOO_MANY_FILES_IN_JOB", "the job has too many files";
+    TOO_MANY_RANGES_IN_FILE = 0x8020_0052, "BG_E_TOO_MANY_RANGES_IN_FILE", "the file has too many ranges";
     VALIDATION_FAILED = 0x8020_0053, "BG_E_VALIDATION_FAILED", "the file did not pass validation";
     REMOTE_FILE_CHANGED = 0x8020_0073, "BG_E_REMOTE_FILE_CHANGED", "the remote file changed while it was fetched";
     DO_ERROR_INFORMATION_UNAVAILABLE = 0x80D0_2014, "DO_E_ERROR_INFORMATION_UNAVAILABLE", "there is no error object now";

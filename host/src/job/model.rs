@@ -240,7 +240,8 @@ impl JobSpec {
     /// What only transfers have; the defaults where nothing was said.
     #[must_use]
     pub fn transfer(&self) -> &TransferSpec {
-        self.transfer.as_deref().unwrap_or(&TransferSpec::DEFAULT)
+        static NOTHING_SAID: TransferSpec = TransferSpec::DEFAULT;
+        self.transfer.as_deref().unwrap_or(&NOTHING_SAID)
     }
 }
 

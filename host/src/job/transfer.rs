@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 pub use http::HttpSpec;
 pub use limits::LimitSpec;
-pub use placing::PlacingSpec;
+pub use placing::{Existing, PlacingSpec, Preserve, Versions};
 pub use upload::UploadSpec;
 
 /// What only transfers have. Every part can be changed later (B-156).

@@ -4,6 +4,7 @@
 //! [`run_client`], [`Task::Local`] to `app`, which needs no host for it.
 
 mod args;
+mod args_placing;
 mod delivery;
 mod error;
 mod exit;

@@ -8,6 +8,7 @@ use std::time::Duration;
 use clap::{Args as ClapArgs, CommandFactory, Parser, Subcommand};
 use clap_complete::Shell;
 
+use super::args_placing::PlacingArgs;
 use super::exit::ExitStatus;
 use super::value::{delivery_id, duration, job_id, label, profile_parser, words};
 use crate::api::view::{DeliveryId, DeliveryState, JobId, JobState, PluginName, Priority, Profile};
@@ -158,6 +159,9 @@ pub struct DownloadArgs {
     pub url: String,
     /// A file, or a directory to put it in [default: the URL's file name, here]
     pub dest: Option<PathBuf>,
+    /// How it is fetched, checked and placed.
+    #[command(flatten)]
+    pub placing: PlacingArgs,
     /// Options of every submission.
     #[command(flatten)]
     pub options: SubmitOptions,

@@ -12,16 +12,25 @@
 mod address;
 mod anew;
 mod answer;
+mod begun;
 mod classify;
 mod client;
+mod copy;
 mod disk;
 mod fault;
 mod fetch;
+mod headers;
+mod mirrors;
+mod naming;
 mod place;
 mod pour;
+mod preserve;
+mod segments;
+mod sink;
 mod target;
 #[cfg(test)]
 mod tests;
+mod work;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -101,6 +110,8 @@ impl Runner for TransferRunner {
             idle: self.idle,
             start_overs: &self.start_overs,
             targets: &self.targets,
+            placing: &job.spec.transfer().placing,
+            existing: job.spec.transfer().placing.existing(job.spec.profile),
         };
         let end = fetch.run(files).await;
         if matches!(end, RunEnd::Finished | RunEnd::Fatal { .. }) {

@@ -69,7 +69,7 @@ impl FileStatus {
             remote: spec.remote,
             local: spec.local,
             temporary: None,
-            bytes_total: spec.plan.total(spec.plan.size),
+            bytes_total: spec.plan.known_total(),
             bytes_transferred: 0,
             validator: None,
             last_modified: None,

@@ -179,6 +179,12 @@ impl FilePlan {
         })
     }
 
+    /// How many bytes are wanted, as far as the submitter knows (D-12).
+    #[must_use]
+    pub fn known_total(&self) -> Option<u64> {
+        self.total(self.size)
+    }
+
     /// Whether all ranges lie within a remote file of `size`.
     #[must_use]
     pub fn fits(&self, size: u64) -> bool {

@@ -20,14 +20,21 @@ const SECRET_WORDS: [&str; 9] = [
 ];
 
 /// What a remote name may begin with.
-const SCHEMES: [&str; 5] = ["http", "https", "dav", "davs", "s3"];
+const SCHEMES: [&str; 6] = ["http", "https", "dav", "davs", "s3", "file"];
 
 /// Whether a download of `spec` can be accepted, checked when it is submitted (B-119).
 ///
 /// # Errors
 /// The code and a sentence that says what is wrong with which name.
 pub fn check_file(spec: &FileSpec, config: &TransferConfig) -> Result<(), (Code, String)> {
-    check_remote(&spec.remote, config)?;
+    spec.plan.check()?;
+    for remote in std::iter::once(&spec.remote).chain(&spec.plan.mirrors) {
+        check_remote(remote, config)?;
+        if remote.starts_with("file:") && !spec.plan.ranges.is_empty() {
+            let why = "ranges of local files are not fetched (B-125)".to_owned();
+            return Err((Code::NOTIMPL, why));
+        }
+    }
     check_local(&spec.local)
 }
 

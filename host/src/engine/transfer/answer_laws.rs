@@ -73,6 +73,7 @@ fn asked() -> impl Strategy<Value = Asked> {
         from,
         total: more.map(|more| from + more),
         validator: Some("\"v1\"".to_owned()),
+        ..Asked::default()
     });
     prop_oneof![1 => Just(Asked::default()), 4 => part]
 }

@@ -2,6 +2,8 @@
 
 mod broken;
 mod names;
+mod proofs;
+mod ranges;
 mod resume;
 mod scene;
 

@@ -24,6 +24,7 @@ impl Work<'_> {
             }
         }
         self.check_limits(new)?;
+        self.check_destinations(new)?;
         let mut stored = StoredJob {
             seq: 0,
             entered: 1,
@@ -31,6 +32,7 @@ impl Work<'_> {
             job: self.fresh_job(new),
         };
         self.insert_job(&mut stored, new)?;
+        self.take_destinations(stored.job.id, new)?;
         self.ledger.count_open(self.db, &stored.job.owner, 1)?;
         self.ledger.job(None, Some(stored.job.state));
         self.changed(&stored);

@@ -167,6 +167,10 @@ CREATE VIEW delivery_list AS
 const V2: &str = r"
 ALTER TABLE files ADD COLUMN plan TEXT;                 -- JSON; NULL is plain
 ALTER TABLE files ADD COLUMN session TEXT;              -- the runner's own words
+CREATE TABLE destinations (                             -- who has a destination for itself (B-19)
+    local TEXT PRIMARY KEY,
+    job BLOB NOT NULL                                   -- its id; the job may have ended, or be gone
+) STRICT, WITHOUT ROWID;
 ";
 
 /// Brings a store up to this version.

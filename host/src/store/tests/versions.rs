@@ -24,6 +24,7 @@ async fn an_older_store_is_brought_up_with_its_jobs() {
     db.execute_batch(
         "ALTER TABLE files DROP COLUMN plan;
          ALTER TABLE files DROP COLUMN session;
+         DROP TABLE destinations;
          PRAGMA user_version = 1;",
     )
     .unwrap();

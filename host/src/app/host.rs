@@ -15,7 +15,7 @@ use crate::cli::{CliError, Complaint, ExitStatus};
 use crate::clock::Clock;
 use crate::config::{Config, FailFastMode};
 use crate::dispatch::{DispatchSettings, Dispatcher, Policies};
-use crate::engine::transfer::TransferRunner;
+use crate::engine::transfer::{self, TransferRunner};
 use crate::engine::{Engine, EngineSettings, Runners};
 use crate::fail_fast::{Children, Ending, FailFast};
 use crate::job::JobKind;
@@ -210,13 +210,14 @@ fn start_rest(
     let api = Api {
         store: Arc::clone(store),
         host,
-        clock,
+        clock: clock.clone(),
     };
     let tasks = vec![
         tokio::spawn(api::serve(listener, api, stop.clone())),
         tokio::spawn(shared.room().clone().run(stop.clone())),
         tokio::spawn(Arc::clone(shared).follow_plugins(stop.clone())),
         tokio::spawn(config_watch::follow(Arc::clone(shared), stop.clone())),
+        tokio::spawn(transfer::sweep(Arc::clone(store), clock.now(), stop.clone())),
     ];
     (stop, tasks)
 }

@@ -22,6 +22,7 @@ mod fetch;
 mod headers;
 mod mirrors;
 mod naming;
+mod orphans;
 mod place;
 mod pour;
 mod preserve;
@@ -48,6 +49,7 @@ use target::Targets;
 
 pub use address::{check_file, display_url, remote_host};
 pub use client::TransferError;
+pub use orphans::sweep;
 
 /// Runs [`JobKind::Download`]s.
 ///

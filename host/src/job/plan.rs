@@ -231,7 +231,9 @@ fn check_ranges(ranges: &[FileRange]) -> Result<(), (Code, String)> {
 mod tests {
     use super::*;
 
-    fn ranges(list: &[(u64, Option<u64>)]) -> FilePlan {
+    type Range = (u64, Option<u64>);
+
+    fn ranges(list: &[Range]) -> FilePlan {
         let ranges = list.iter().map(|&(offset, length)| FileRange { offset, length });
         FilePlan {
             ranges: ranges.collect(),
@@ -245,7 +247,7 @@ mod tests {
 
     #[test]
     fn b125_ranges_are_checked_as_bits_does() {
-        let table: [(&[(u64, Option<u64>)], Option<u32>); 10] = [
+        let table: [(&[Range], Option<u32>); 10] = [
             (&[(0, Some(5)), (5, Some(5))], None),
             (&[(10, Some(5)), (0, Some(5))], None),
             (&[(10, Some(u64::MAX)), (0, Some(10))], None),

@@ -139,7 +139,13 @@ pub(super) fn judge(
             ..Fault::answer("it answered 416 though no range was asked for")
         }),
         416 if asked.fresh => Err(beyond("the range lies past the end of the remote file")),
-        416 => Ok(past_the_end(asked, headers)),
+        416 => match past_the_end(asked, headers) {
+            // Nothing is left of the file, but of the range there is.
+            Answer::Complete if asked.until.is_some() => {
+                Err(beyond("the range lies past the end of the remote file"))
+            }
+            answer => Ok(answer),
+        },
         other => Err(refusal(other, headers, now)),
     }
 }

@@ -82,7 +82,7 @@ fn b87_a_server_without_ranges_is_a_named_error_and_writes_nothing() {
 fn p9_segments_outlive_a_kill_and_fetch_at_most_8_mib_each_again() {
     let (web, mut host) = (Web::start(), host(""));
     host.start();
-    let remote = Remote::new(body(48 * MIB, 24));
+    let remote = Remote::new(body(48 * MIB + 3, 24));
     let url = web.route("/f", slow(&remote));
     let id = host.download(&url, &["--segments", "4"]);
     wait_bytes(&host, &id, 16 * MIB);
@@ -121,4 +121,6 @@ fn j75_segments_of_two_versions_are_never_put_together() {
     let job = host.wait_state(&id, "acknowledged");
     assert!(content(&host, "file.bin") == new.body);
     assert_eq!(job["files"][0]["restarts"], 1, "and that is told (B-94)");
+    let shown = host.cli(&["job", "show", &id]).code(0).stdout;
+    assert!(shown.contains("completed, begun anew 1×"), "{shown}");
 }

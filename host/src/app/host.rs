@@ -210,14 +210,13 @@ fn start_rest(
     let api = Api {
         store: Arc::clone(store),
         host,
-        clock: clock.clone(),
+        clock,
     };
     let tasks = vec![
         tokio::spawn(api::serve(listener, api, stop.clone())),
         tokio::spawn(shared.room().clone().run(stop.clone())),
         tokio::spawn(Arc::clone(shared).follow_plugins(stop.clone())),
         tokio::spawn(config_watch::follow(Arc::clone(shared), stop.clone())),
-        tokio::spawn(transfer::sweep(Arc::clone(store), clock.now(), stop.clone())),
     ];
     (stop, tasks)
 }
@@ -284,10 +283,13 @@ async fn open_store(config: &Config, clock: &Clock) -> Result<Arc<dyn Store>, Cl
     };
     let store = Arc::new(SqliteStore::open(options).await.map_err(store_error)?);
     if store.was_unclean() {
-        let checked = Arc::clone(&store);
+        let (checked, started) = (Arc::clone(&store), clock.now());
         tokio::spawn(async move {
             match checked.check(false).await {
-                Ok(()) => tracing::info!("the store was not closed in order; it is sound"),
+                Ok(()) => {
+                    tracing::info!("the store was not closed in order; it is sound");
+                    transfer::sweep(&*checked, started).await;
+                }
                 Err(why) => {
                     tracing::error!("the store was not closed in order: {why}; run `sexton db check`")
                 }

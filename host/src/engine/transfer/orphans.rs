@@ -1,4 +1,5 @@
-//! Temporary files that nobody works on any more: swept once, when the host has started (B-131).
+//! Temporary files that nobody works on any more: swept once, when the host has started after one that
+//! did not end in order (B-131).
 //!
 //! A temporary file goes with its job. What stays behind comes of a crash at a bad moment, of a file
 //! that could not be deleted then, or of a store that was lost. Only a file that the store knows as one
@@ -8,20 +9,18 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
 use std::fs::DirEntry;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::time::UNIX_EPOCH;
-
-use tokio_util::sync::CancellationToken;
 
 use super::disk;
 use crate::job::{JobKind, Timestamp};
 use crate::store::{JobFilter, Store, StoreError};
 
-/// Files that are looked up, those of the newest jobs first: more would make a start cost memory that
-/// the work after it does not.
-const FILES_MAX: usize = 20_000;
-/// Jobs asked of the store at once.
+/// Files that are looked up, those of the newest jobs first: what a crash left is of jobs that were
+/// at work, and more would cost a start memory and time that the work after it needs.
+const FILES_MAX: usize = 5_000;
+/// Jobs asked of the store at once, and how often.
 const PAGE_JOBS: usize = 500;
+const PAGES_MAX: usize = 20;
 /// Entries of one directory that are looked at.
 const ENTRIES_MAX: usize = 100_000;
 /// Unknown files that are named; of the rest the number is told.
@@ -36,14 +35,9 @@ pub(super) struct Swept {
     pub(super) unknown: Vec<PathBuf>,
 }
 
-/// Sweeps, and logs what was found. Files that are younger than `started` belong to jobs that were
-/// submitted meanwhile.
-pub async fn sweep(store: Arc<dyn Store>, started: Timestamp, stop: CancellationToken) {
-    let known = tokio::select! {
-        known = known_files(&*store) => known,
-        () = stop.cancelled() => return,
-    };
-    let swept = match known {
+/// Sweeps, and logs what was found; `started` is when the host was.
+pub async fn sweep(store: &dyn Store, started: Timestamp) {
+    let swept = match known_files(store).await {
         Ok(known) => disk::blocking(move || Ok(sweep_directories(&known, started))).await,
         Err(why) => {
             tracing::warn!("left temporary files were not looked for: {why}");
@@ -70,34 +64,45 @@ pub async fn sweep(store: Arc<dyn Store>, started: Timestamp, stop: Cancellation
     }
 }
 
-/// The temporary file of each download that the store knows, and whether its job has ended.
-async fn known_files(store: &dyn Store) -> Result<BTreeMap<PathBuf, bool>, StoreError> {
-    let mut known = BTreeMap::new();
+/// The temporary files of downloads that the store knows.
+#[derive(Debug, Default)]
+struct Known {
+    /// Each, and whether its job has ended.
+    files: BTreeMap<PathBuf, bool>,
+    /// There are no others, so that one which is not among them is nobody's.
+    all: bool,
+}
+
+async fn known_files(store: &dyn Store) -> Result<Known, StoreError> {
+    let mut known = Known::default();
     let mut filter = JobFilter {
         limit: PAGE_JOBS,
         ..JobFilter::default()
     };
-    loop {
+    for _ in 0..PAGES_MAX {
         let jobs = store.jobs(filter.clone()).await?;
         let Some(last) = jobs.last() else {
+            known.all = true;
             return Ok(known);
         };
         filter.before = Some(last.id);
         for job in jobs.iter().filter(|job| job.kind == JobKind::Download) {
-            let room = u32::try_from(FILES_MAX.saturating_sub(known.len())).unwrap_or(0);
+            let room = u32::try_from(FILES_MAX.saturating_sub(known.files.len())).unwrap_or(0);
             if room == 0 {
                 return Ok(known);
             }
             for file in store.files(job.id, 0, room).await? {
-                known.insert(disk::temporary_path(job.id, &file), job.state.is_final());
+                let path = disk::temporary_path(job.id, &file);
+                known.files.insert(path, job.state.is_final());
             }
         }
     }
+    Ok(known)
 }
 
-fn sweep_directories(known: &BTreeMap<PathBuf, bool>, started: Timestamp) -> Swept {
+fn sweep_directories(known: &Known, started: Timestamp) -> Swept {
     let mut swept = Swept::default();
-    let directories: BTreeSet<&Path> = known.keys().filter_map(|path| path.parent()).collect();
+    let directories: BTreeSet<&Path> = known.files.keys().filter_map(|path| path.parent()).collect();
     for directory in directories {
         let Ok(entries) = std::fs::read_dir(directory) else {
             continue;
@@ -107,14 +112,15 @@ fn sweep_directories(known: &BTreeMap<PathBuf, bool>, started: Timestamp) -> Swe
                 continue;
             }
             let path = entry.path();
-            match known.get(&path) {
+            match known.files.get(&path) {
                 Some(true) if disk::is_ours(&path) => match disk::remove(&path) {
                     Ok(()) => swept.deleted.push(path),
                     Err(why) => tracing::warn!("cannot delete {}: {why}", path.display()),
                 },
                 Some(_) => {}
                 None => {
-                    if changed(&entry).is_some_and(|changed| changed < started) {
+                    // What is younger is of a job that was submitted meanwhile.
+                    if known.all && changed(&entry).is_some_and(|changed| changed < started) {
                         swept.unknown.push(path);
                     }
                 }
@@ -164,11 +170,12 @@ mod tests {
             std::fs::write(path(name), "").unwrap();
         }
         std::os::unix::fs::symlink(path("x.part"), path(".d.0123abcd-2.part")).unwrap();
-        let known = BTreeMap::from([
+        let files = BTreeMap::from([
             (path(".a.0123abcd-0.part"), true),
             (path(".b.0123abcd-1.part"), false),
             (path(".d.0123abcd-2.part"), true),
         ]);
+        let mut known = Known { files, all: true };
         let later = Timestamp::from_millis(i64::MAX);
         let swept = sweep_directories(&known, later);
         assert_eq!(swept.deleted, [path(".a.0123abcd-0.part")]);
@@ -186,5 +193,11 @@ mod tests {
         // What was made since the start is of a job that was submitted since.
         let before = Timestamp::from_millis(0);
         assert_eq!(sweep_directories(&known, before), Swept::default());
+        known.all = false;
+        assert_eq!(
+            sweep_directories(&known, later),
+            Swept::default(),
+            "it may be of an older job"
+        );
     }
 }

@@ -100,7 +100,9 @@ async fn b87_a_range_past_the_end_is_an_error() {
 /// The size was never told, and the second range begins where the file ends.
 #[tokio::test]
 async fn b87_a_range_at_the_very_end_is_not_taken_for_a_whole_file() {
-    let mut first = Reply::raw("HTTP/1.1 206 X\r\nETag: \"v1\"\r\nContent-Range: bytes 0-4/*\r\nContent-Length: 5\r\n\r\n");
+    let mut first = Reply::raw(
+        "HTTP/1.1 206 X\r\nETag: \"v1\"\r\nContent-Range: bytes 0-4/*\r\nContent-Length: 5\r\n\r\n",
+    );
     first.bytes.extend_from_slice(b"hello");
     let end = Reply::raw("HTTP/1.1 416 X\r\nContent-Range: bytes */100\r\nContent-Length: 0\r\n\r\n");
     let scene = scene(&[(0, Some(5)), (100, Some(5))], vec![first, end]).await;

@@ -6,6 +6,7 @@
 mod args;
 mod args_http;
 mod args_limits;
+mod args_placing;
 mod delivery;
 mod error;
 mod exit;

@@ -19,8 +19,9 @@ pub(super) fn files(config: &Config, new: &NewJob) -> Result<(), (Code, String)>
         );
         return Err((Code::NOTIMPL, why));
     }
+    new.spec.transfer().placing.check()?;
     for file in &new.files {
-        transfer::check_file(file)?;
+        transfer::check_file(file, &config.transfer)?;
         not_our_own(config, &file.local)?;
     }
     Ok(())

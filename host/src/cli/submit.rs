@@ -46,16 +46,29 @@ pub(super) async fn run(
 }
 
 fn download(args: DownloadArgs) -> Result<SubmitRequest, CliError> {
-    let url = Url::parse(&args.url).map_err(|error| {
+    let url = source(&args.url)?;
+    let local = destination(&url, args.dest.as_deref())?;
+    let mut file = FileRequest::new(url, local);
+    args.placing.plan(&mut file)?;
+    let mut request = request(JobKind::Download, vec![file], args.options)?;
+    request.transfer.placing = args.placing.spec();
+    Ok(request)
+}
+
+/// A remote name as the host takes it: a URL, or one made of the path of a local file.
+pub(super) fn source(text: &str) -> Result<Url, CliError> {
+    if text.starts_with(['/', '.']) {
+        let absolute = std::path::absolute(text).ok();
+        let url = absolute.and_then(|path| Url::from_file_path(path).ok());
+        return url.ok_or_else(|| CliError::Usage(Complaint::new(format!("cannot say where `{text}` is"))));
+    }
+    Url::parse(text).map_err(|error| {
         CliError::Usage(
-            Complaint::new(format!("`{}` is not a URL", args.url))
+            Complaint::new(format!("`{text}` is not a URL"))
                 .cause(error)
                 .hint("write it with its scheme: https://…"),
         )
-    })?;
-    let local = destination(&url, args.dest.as_deref())?;
-    let file = FileRequest::new(url, local);
-    request(JobKind::Download, vec![file], args.options)
+    })
 }
 
 fn request(

@@ -12,24 +12,35 @@
 mod address;
 mod anew;
 mod answer;
+mod begun;
 mod classify;
 mod client;
 mod clients;
+mod copy;
 mod digest;
 mod disk;
 mod fault;
 mod fetch;
+mod headers;
 mod lanes;
+mod mirrors;
+mod naming;
+mod orphans;
 mod place;
 mod pour;
+mod preserve;
 mod proof;
 mod proxies;
 mod redirect;
 mod secret;
+mod segments;
+mod sink;
 mod speak;
+mod target;
 #[cfg(test)]
 mod tests;
 mod tls;
+mod work;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -45,9 +56,11 @@ use crate::store::Run;
 use anew::StartOvers;
 use clients::Clients;
 use speak::Speaker;
+use target::Targets;
 
 pub use address::{check_file, display_url, remote_host};
 pub use client::TransferError;
+pub use orphans::sweep;
 
 /// Runs [`JobKind::Download`]s.
 ///
@@ -59,6 +72,7 @@ pub struct TransferRunner {
     clock: Clock,
     idle: Duration,
     start_overs: Arc<StartOvers>,
+    targets: Targets,
 }
 
 impl TransferRunner {
@@ -72,6 +86,7 @@ impl TransferRunner {
             clock,
             idle: config.idle_timeout,
             start_overs: Arc::default(),
+            targets: Targets::new(config),
         })
     }
 
@@ -111,6 +126,9 @@ impl Runner for TransferRunner {
             attempt: job.attempt,
             idle: self.idle,
             start_overs: &self.start_overs,
+            targets: &self.targets,
+            placing: &job.spec.transfer().placing,
+            existing: job.spec.transfer().placing.existing(job.spec.profile),
         };
         let end = fetch.run(files).await;
         if matches!(end, RunEnd::Finished | RunEnd::Fatal { .. }) {

@@ -176,6 +176,10 @@ DROP INDEX jobs_by_host;
 CREATE INDEX jobs_runnable ON jobs (priority, turn, seq, host) WHERE state = 'queued' AND intent IS NULL AND due IS NULL;
 CREATE INDEX jobs_by_host ON jobs (priority, host, turn, seq) WHERE state = 'queued' AND intent IS NULL AND due IS NULL;
 CREATE INDEX jobs_held ON jobs (held, priority, seq) WHERE held IS NOT NULL;
+CREATE TABLE destinations (                             -- who has a destination for itself (B-19)
+    local TEXT PRIMARY KEY,
+    job BLOB NOT NULL                                   -- its id; the job may have ended, or be gone
+) STRICT, WITHOUT ROWID;
 ";
 
 /// Brings a store up to this version.

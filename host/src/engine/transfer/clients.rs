@@ -199,21 +199,10 @@ fn unusable(why: impl fmt::Display) -> Fault {
 
 #[cfg(test)]
 mod tests {
-    use std::path::PathBuf;
-    use std::time::Duration;
-
     use super::*;
 
     fn clients() -> Clients {
-        let config = TransferConfig {
-            slots: 1,
-            slots_per_host: 1,
-            connect_timeout: Duration::from_secs(5),
-            idle_timeout: Duration::from_secs(5),
-            user_agent: "sexton-test".to_owned(),
-            ca: Vec::<PathBuf>::new(),
-            proxy: ProxySpec::DEFAULT,
-        };
+        let config = crate::engine::transfer::tests::config();
         Clients::new(&config).unwrap()
     }
 

@@ -35,6 +35,7 @@ async fn an_older_store_is_brought_up_with_its_jobs() {
              WHERE state = 'queued' AND intent IS NULL AND due IS NULL;
          CREATE INDEX jobs_by_host ON jobs (priority, host, seq)
              WHERE state = 'queued' AND intent IS NULL AND due IS NULL;
+         DROP TABLE destinations;
          PRAGMA user_version = 1;",
     )
     .unwrap();

@@ -6,6 +6,7 @@
 mod args;
 mod args_http;
 mod args_limits;
+mod args_placing;
 mod args_upload;
 mod delivery;
 mod error;

@@ -10,6 +10,7 @@ mod check;
 mod check_grant;
 mod check_plugin;
 mod check_rules;
+mod check_s3;
 mod check_subscribe;
 mod error;
 mod explain;
@@ -29,6 +30,7 @@ mod value_rules;
 mod tests;
 
 pub use bandwidth::{BandwidthConfig, Rates, Window};
+pub use check_s3::SecretRef;
 pub use error::{ConfigError, ConfigErrors};
 pub use load::client_socket;
 pub use schema::schema;
@@ -145,6 +147,8 @@ pub struct TransferConfig {
     pub proxy: ProxySpec,
     /// What applies live.
     pub rules: TransferRules,
+    /// The buckets that `s3://BUCKET/KEY` may name.
+    pub s3: BTreeMap<String, S3Config>,
 }
 
 /// When and how fast transfers run: the keys of `[transfer]` that apply live.
@@ -182,6 +186,30 @@ pub enum NetworkMode {
     Up,
     /// There is none.
     Down,
+}
+
+/// `[transfer.s3.BUCKET]`
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct S3Config {
+    /// Its server.
+    pub endpoint: url::Url,
+    /// The region that requests are signed for (default us-east-1).
+    pub region: String,
+    /// The bucket is part of the path, not of the host name.
+    pub path_style: bool,
+    /// Without keys requests are not signed.
+    pub keys: Option<S3Keys>,
+}
+
+/// Where the keys of a bucket are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct S3Keys {
+    /// The id of the key.
+    pub access_key: SecretRef,
+    /// Its secret.
+    pub secret_key: SecretRef,
+    /// The token of a session.
+    pub session_token: Option<SecretRef>,
 }
 
 /// `[retention]`; `None` is never.

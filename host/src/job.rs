@@ -15,9 +15,11 @@ mod hold;
 mod id;
 mod law;
 mod model;
+mod plan;
 mod policy;
 mod profile;
 mod refused;
+mod session;
 pub(crate) mod time;
 mod transfer;
 
@@ -27,20 +29,23 @@ pub use delivery::{DeliveryState, Reply, StateRead, StateWrite};
 pub use error::{ErrorContext, ErrorInfo, FileRef, Leg};
 pub use event::{EventKind, Interface, Role, Route, Router};
 pub use failure::{FailureClass, FailureRecord};
-pub use file::{FilePlan, FileRange, FileSpec, FileStatus, Progress};
+pub(crate) use file::without_password;
+pub use file::{FileSpec, FileStatus, Progress};
 pub use hold::HoldReason;
 pub use id::{DeliveryId, InvalidName, JobId, OwnerName, PluginName};
 pub use law::apply;
 pub(crate) use model::words;
 pub use model::{Family, Intent, Job, JobKind, JobSpec, JobState, Outcome, Priority, UnknownWord};
+pub use plan::{Checksum, FILE_BYTES_MAX, FilePlan, FileRange, MIRRORS_MAX, Piece, RANGES_MAX, SumKind};
 pub use policy::{FailurePolicy, Ladder, Next, Policy, Then, Tries, jitter_fraction, next_step};
 pub use profile::{Backoff, Profile};
 pub use refused::RefusedKey;
+pub use session::{DownloadSession, Segment};
 pub use time::Timestamp;
 pub use transfer::{
-    AuthScheme, AuthTarget, Credential, Header, HttpSpec, LimitSpec, PlacingSpec, ProxySpec, ProxyUse,
-    Redirects, ReplyProgress, SecretRef, SecretSource, StatusClass, TlsSpec, TransferSpec, UploadProtocol,
-    UploadSpec, rate, reply_path,
+    AuthScheme, AuthTarget, Credential, Existing, Header, HttpSpec, LimitSpec, PlacingSpec, Preserve,
+    ProxySpec, ProxyUse, Redirects, ReplyProgress, SecretRef, SecretSource, StatusClass, TlsSpec,
+    TransferSpec, UploadProtocol, UploadSpec, Versions, rate, reply_path,
 };
 
 #[cfg(test)]

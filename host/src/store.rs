@@ -8,6 +8,7 @@ mod admin;
 mod backfill;
 mod calls;
 mod claims;
+mod destinations;
 mod fault;
 mod holds;
 mod jobs;

@@ -71,7 +71,7 @@ fn a_file_arrives_byte_for_byte() {
 }
 
 #[test]
-fn a_killed_host_resumes_and_fetches_little_again() {
+fn p9_a_killed_host_resumes_and_fetches_little_again() {
     let (web, mut host) = (Web::start(), host(""));
     host.start();
     let remote = Remote::new(body(40 * MIB, 2));
@@ -95,7 +95,7 @@ fn a_killed_host_resumes_and_fetches_little_again() {
 }
 
 #[test]
-fn a_file_that_changed_meanwhile_is_begun_anew_and_never_mixed() {
+fn b94_a_file_that_changed_meanwhile_is_begun_anew_and_never_mixed() {
     let (web, mut host) = (Web::start(), host(""));
     host.start();
     let (old, new) = (Remote::new(body(16 * MIB, 3)), Remote::new(body(16 * MIB, 4)));

@@ -39,17 +39,25 @@ fn namespaces_are_allowed(dir: &Path) -> bool {
         .is_ok_and(|status| status.success())
 }
 
-/// The program, but `run` finds a small disk of its own mounted on `state`.
-fn on_a_small_disk(dir: &Path) -> PathBuf {
+/// The program, but `run` finds a small disk of its own mounted on `folder`.
+fn on_a_small_disk(dir: &Path, folder: &str, size: &str) -> PathBuf {
     let program = env!("CARGO_BIN_EXE_sexton-under-test");
     let wrapper = dir.join("sexton");
     let script = format!(
         "#!/bin/sh\nif [ \"$1\" != run ]; then exec {program} \"$@\"; fi\n\
-         exec {NAMESPACE} sh -c 'mount -t tmpfs -o size={DISK} small state && exec {program} \"$@\"' sh \"$@\"\n"
+         exec {NAMESPACE} sh -c 'mount -t tmpfs -o size={size} small {folder} && exec {program} \"$@\"' sh \"$@\"\n"
     );
     std::fs::write(&wrapper, script).unwrap();
     std::fs::set_permissions(&wrapper, PermissionsExt::from_mode(0o700)).unwrap();
     wrapper
+}
+
+/// Takes room until so much is left.
+fn fill_but(path: &Path, left: usize) {
+    fill(path);
+    let filler = File::options().write(true).open(path).unwrap();
+    let size = filler.metadata().unwrap().len();
+    filler.set_len(size - left as u64).unwrap();
 }
 
 /// Takes all the room there is, down to the last page.
@@ -58,6 +66,12 @@ fn fill(path: &Path) {
     for size in [MIB, 4_096] {
         while filler.write_all(&vec![1; size]).is_ok() {}
     }
+}
+
+/// A path as the host sees it.
+fn inside(host: &TestHost, name: &str) -> PathBuf {
+    let root = format!("/proc/{}/root", host.pid().as_raw_nonzero());
+    PathBuf::from(format!("{root}{}", host.path(name).display()))
 }
 
 fn submit(host: &TestHost, url: &str, name: &str) -> sexton_tests::output::Output {
@@ -78,7 +92,10 @@ fn j154_a_full_disk_refuses_what_is_new_keeps_what_runs_and_is_survived() {
         eprintln!("SKIPPED: no user and mount namespaces here, so no small disk; nothing was proved");
         return;
     }
-    let (web, mut host) = (Web::start(), TestHost::new(on_a_small_disk(dir.path()), CONFIG));
+    let (web, mut host) = (
+        Web::start(),
+        TestHost::new(on_a_small_disk(dir.path(), "state", DISK), CONFIG),
+    );
     std::fs::create_dir(host.path("state")).unwrap();
     host.plugin("moody", guests::bytes(MOODY));
     host.start();
@@ -102,13 +119,7 @@ fn j154_a_full_disk_refuses_what_is_new_keeps_what_runs_and_is_survived() {
     });
 
     let pid = host.pid();
-    let inside = |name: &str| {
-        PathBuf::from(format!(
-            "/proc/{}/root{}",
-            pid.as_raw_nonzero(),
-            host.path(name).display()
-        ))
-    };
+    let inside = |name: &str| inside(&host, name);
     fill(&inside("state/filler"));
     let mut tries = 0;
     let refused = until("a submission is refused", || {
@@ -159,4 +170,52 @@ fn j154_a_full_disk_refuses_what_is_new_keeps_what_runs_and_is_survived() {
     assert_eq!(host.deliveries(&[]).len(), accepted.len());
     assert_eq!(host.pid(), pid, "it was never started again");
     assert_eq!(host.term().code, Some(0));
+}
+
+/// Space comes back without anyone touching the job (B-92): the error is one that passes.
+#[test]
+fn b92_a_full_destination_is_a_passing_error_and_the_file_goes_on_when_there_is_room() {
+    let dir = tempfile::tempdir().unwrap();
+    if !namespaces_are_allowed(dir.path()) {
+        eprintln!("SKIPPED: no user and mount namespaces here, so no small disk; nothing was proved");
+        return;
+    }
+    let (web, mut host) = (
+        Web::start(),
+        TestHost::new(on_a_small_disk(dir.path(), "disk", "12m"), ""),
+    );
+    std::fs::create_dir(host.path("disk")).unwrap();
+    host.start();
+    fill_but(&inside(&host, "disk/filler"), 5 * MIB);
+    let remote = Remote::new(crate::download::body(10 * MIB, 92));
+    let url = web.route("/f", Behaviour::Serve(remote.clone()));
+    let id = host.download_to(&url, &host.path("disk/f"), &["--retry-delay", "200ms"]);
+    let job = until("the disk is full", || {
+        let job = host.job(&id);
+        (job["error"]["code"] == "0x8007001C").then_some(job)
+    });
+    assert_eq!(job["error"]["context"], "local-file");
+    assert_ne!(job["state"], "error", "it may pass");
+    std::fs::remove_file(inside(&host, "disk/filler")).unwrap();
+    host.wait_state(&id, "acknowledged");
+    assert!(std::fs::read(inside(&host, "disk/f")).unwrap() == remote.body);
+}
+
+/// A disk of the host that nobody may write to needs a person (B-92).
+#[test]
+fn b92_a_read_only_destination_is_an_error_in_words() {
+    let dir = tempfile::tempdir().unwrap();
+    if !namespaces_are_allowed(dir.path()) {
+        eprintln!("SKIPPED: no user and mount namespaces here, so no read-only disk; nothing was proved");
+        return;
+    }
+    let (web, mut host) = (
+        Web::start(),
+        TestHost::new(on_a_small_disk(dir.path(), "disk", "12m,ro"), ""),
+    );
+    std::fs::create_dir(host.path("disk")).unwrap();
+    host.start();
+    let url = web.good();
+    let said = submit(&host, &url, "disk/f");
+    assert!(said.code == 6 && said.stderr.contains("Read-only"), "{said:?}");
 }

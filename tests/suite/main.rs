@@ -10,6 +10,7 @@ mod download;
 mod fail_fast;
 mod failures;
 mod faults;
+mod fetching;
 mod full_disk;
 mod fuzz;
 mod hazards;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::job::{
     DeliveryId, DeliveryState, FilePlan, FileRange, FileSpec, JobId, JobKind, JobState, OwnerName,
@@ -95,8 +95,12 @@ pub struct FileRequest {
     pub remote: String,
     /// Absolute path it is put at; of an upload, what is sent.
     pub local: String,
-    /// Only these ranges, one behind the other.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    /// Only these ranges, one behind the other; a list that is there has one at least (B-125).
+    #[serde(
+        default,
+        skip_serializing_if = "Vec::is_empty",
+        deserialize_with = "some_ranges"
+    )]
     pub ranges: Vec<FileRange>,
     /// Other places of the same file, tried in order.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -107,6 +111,15 @@ pub struct FileRequest {
     /// Its size, where it is known beforehand.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub size: Option<u64>,
+}
+
+fn some_ranges<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<FileRange>, D::Error> {
+    let ranges = Vec::<FileRange>::deserialize(deserializer)?;
+    if ranges.is_empty() {
+        let why = "the list of ranges is empty; leave it out to fetch the whole file";
+        return Err(serde::de::Error::custom(why));
+    }
+    Ok(ranges)
 }
 
 impl FileRequest {

@@ -14,11 +14,11 @@ pub use crate::job::{
     TlsSpec,
 };
 pub use crate::job::{
-    Code, DeliveryId, DeliveryState, ErrorContext, EventKind, FailureRecord, Family, Intent, Interface,
-    JobId, JobKind, JobState, Leg, LimitSpec, Outcome, OwnerName, PluginName, Priority, Profile, Role,
-    Timestamp, TransferSpec, UploadProtocol, rate,
+    Code, DeliveryId, DeliveryState, ErrorContext, EventKind, Existing, FailureRecord, Family, FileRange,
+    Intent, Interface, JobId, JobKind, JobState, Leg, LimitSpec, Outcome, OwnerName, PlacingSpec, PluginName,
+    Preserve, Priority, Profile, Role, Timestamp, TransferSpec, UploadProtocol, Versions, rate,
 };
-use crate::job::{ErrorInfo, FileRef, FileStatus, Job, reply_path};
+use crate::job::{DownloadSession, ErrorInfo, FileRef, FileStatus, Job, reply_path, without_password};
 pub use crate::store::{Counts, DeliveryRecord};
 pub use host::{
     FailFastView, HostState, HostStatus, PluginView, PluginsView, StatusView, SubscriptionView, WaitingView,
@@ -256,19 +256,42 @@ pub struct FileView {
     pub transferred: bool,
     /// At its destination.
     pub completed: bool,
+    /// The mirror whose bytes these are, if they are not of `remote`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mirror: Option<String>,
+    /// How often it was begun anew, as the remote file had changed or could not be gone on with (B-94).
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub restarts: u32,
+    /// Headers of the last good answer, secrets masked (B-133).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub headers: Vec<(String, String)>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+const fn is_zero(number: &u32) -> bool {
+    *number == 0
 }
 
 impl From<&FileStatus> for FileView {
     fn from(file: &FileStatus) -> Self {
+        let session = DownloadSession::read(file.session.as_deref());
+        let mirror = usize::try_from(session.place)
+            .ok()
+            .and_then(|place| place.checked_sub(1));
         Self {
             index: file.index,
             remote: file.shown_remote(),
-            local: file.local.clone(),
+            local: session.placed.unwrap_or_else(|| file.local.clone()),
             temporary: file.temporary.clone(),
             bytes_total: file.bytes_total,
             bytes_transferred: file.bytes_transferred,
             transferred: file.transferred,
             completed: file.completed,
+            mirror: mirror
+                .and_then(|mirror| file.plan.mirrors.get(mirror))
+                .map(|mirror| without_password(mirror)),
+            restarts: session.restarts,
+            headers: session.headers,
         }
     }
 }

@@ -12,17 +12,19 @@ use crate::store::NewJob;
 /// # Errors
 /// The code, and a sentence that says what is wrong.
 pub(super) fn files(config: &Config, new: &NewJob) -> Result<(), (Code, String)> {
-    let upload = &new.spec.transfer().upload;
+    let transfer = new.spec.transfer();
+    let upload = &transfer.upload;
     upload.check(new.kind, &new.files)?;
+    transfer.placing.check()?;
     for file in &new.files {
         match new.kind {
             JobKind::Download => {
-                transfer::check_file(file)?;
+                transfer::check_file(file, &config.transfer)?;
                 not_our_own(config, &file.local)?;
             }
-            JobKind::Upload => transfer::check_source(file)?,
+            JobKind::Upload => transfer::check_source(file, &config.transfer)?,
             JobKind::UploadReply => {
-                transfer::check_source(file)?;
+                transfer::check_source(file, &config.transfer)?;
                 if upload.reply.is_none() {
                     // Its name is made up later; that it can be written there is seen now.
                     reply(config, &format!("{}.reply", file.local))?;

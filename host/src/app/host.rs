@@ -15,7 +15,7 @@ use crate::cli::{CliError, Complaint, ExitStatus};
 use crate::clock::Clock;
 use crate::config::{Config, FailFastMode};
 use crate::dispatch::{DispatchSettings, Dispatcher, Policies};
-use crate::engine::transfer::TransferRunner;
+use crate::engine::transfer::{self, TransferRunner};
 use crate::engine::{Engine, EngineSettings, Runners, network};
 use crate::fail_fast::{Children, Ending, FailFast};
 use crate::job::JobKind;
@@ -287,10 +287,13 @@ async fn open_store(config: &Config, clock: &Clock) -> Result<Arc<dyn Store>, Cl
     };
     let store = Arc::new(SqliteStore::open(options).await.map_err(store_error)?);
     if store.was_unclean() {
-        let checked = Arc::clone(&store);
+        let (checked, started) = (Arc::clone(&store), clock.now());
         tokio::spawn(async move {
             match checked.check(false).await {
-                Ok(()) => tracing::info!("the store was not closed in order; it is sound"),
+                Ok(()) => {
+                    tracing::info!("the store was not closed in order; it is sound");
+                    transfer::sweep(&*checked, started).await;
+                }
                 Err(why) => {
                     tracing::error!("the store was not closed in order: {why}; run `sexton db check`")
                 }

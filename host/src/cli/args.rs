@@ -10,6 +10,7 @@ use clap_complete::Shell;
 
 use super::args_http::HttpArgs;
 use super::args_limits::LimitArgs;
+use super::args_placing::PlacingArgs;
 use super::args_upload::{ReplyArgs, UploadArgs, UploadReplyArgs};
 use super::exit::ExitStatus;
 use super::value::{delivery_id, duration, job_id, label, profile_parser, words};
@@ -165,6 +166,9 @@ pub struct DownloadArgs {
     pub url: String,
     /// A file, or a directory to put it in [default: the URL's file name, here]
     pub dest: Option<PathBuf>,
+    /// How it is fetched, checked and placed.
+    #[command(flatten)]
+    pub placing: PlacingArgs,
     /// Options of every submission.
     #[command(flatten)]
     pub options: SubmitOptions,

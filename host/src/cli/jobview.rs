@@ -161,6 +161,10 @@ fn show_files(files: &[FileView], total: u32, output: &mut Output<'_>) -> Result
             (false, true) => "transferred",
             (false, false) => "-",
         };
+        let state = match file.restarts {
+            0 => state.to_owned(),
+            times => format!("{state}, begun anew {times}×"),
+        };
         table.row(vec![
             Cell::new(file.index.to_string()),
             Cell::new(state),

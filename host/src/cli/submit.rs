@@ -49,10 +49,23 @@ pub(super) async fn run(
 }
 
 fn download(args: DownloadArgs) -> Result<SubmitRequest, CliError> {
-    let url = parse_url(&args.url)?;
+    let url = source(&args.url)?;
     let local = destination(&url, args.dest.as_deref())?;
-    let file = FileRequest::new(url, local);
-    request(JobKind::Download, vec![file], args.options)
+    let mut file = FileRequest::new(url, local);
+    args.placing.plan(&mut file)?;
+    let mut request = request(JobKind::Download, vec![file], args.options)?;
+    request.transfer.placing = args.placing.spec();
+    Ok(request)
+}
+
+/// A remote name as the host takes it: a URL, or one made of the path of a local file.
+pub(super) fn source(text: &str) -> Result<Url, CliError> {
+    if text.starts_with(['/', '.']) {
+        let absolute = std::path::absolute(text).ok();
+        let url = absolute.and_then(|path| Url::from_file_path(path).ok());
+        return url.ok_or_else(|| CliError::Usage(Complaint::new(format!("cannot say where `{text}` is"))));
+    }
+    parse_url(text)
 }
 
 pub(super) fn parse_url(text: &str) -> Result<Url, CliError> {

@@ -9,7 +9,7 @@ use super::raw::{RawFailFast, RawFormat, RawHost, RawLog, RawMode, RawRetention,
 use super::value::{At, Quantity, Term, TermOrNever, Whole};
 use super::{
     Config, FailFastConfig, FailFastMode, HostConfig, LogConfig, LogFormat, Overrides, RetentionConfig,
-    TransferConfig, check_plugin, check_rules, check_subscribe, read,
+    TransferConfig, check_plugin, check_rules, check_s3, check_subscribe, read,
 };
 use crate::job::{Profile, ProxySpec};
 
@@ -220,6 +220,11 @@ impl Check<'_, '_> {
                 .map(|at| self.path("transfer.ca", at))
                 .collect(),
             proxy: self.proxy(raw),
+            s3: raw
+                .s3
+                .iter()
+                .filter_map(|(name, at)| Some((name.clone(), check_s3::bucket(self, name, at)?)))
+                .collect(),
         }
     }
 

@@ -132,6 +132,34 @@ pub(super) struct RawTransfer {
     /// Holds background transfers until it is taken back, for a hook of yours to write. Applies live.
     #[schemars(extend("default" = "no"))]
     pub(super) hold: Option<At<RawHold>>,
+    /// One table for each bucket that `s3://BUCKET/KEY` may name.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub(super) s3: BTreeMap<String, At<RawS3>>,
+}
+
+/// Where a bucket is and whose keys open it.
+#[derive(Clone, Debug, Default, Deserialize, Serialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+#[schemars(extend("required" = ["endpoint"]))]
+#[schemars(rename = "S3")]
+pub(super) struct RawS3 {
+    /// The server of the bucket, such as `https://s3.eu-west-1.amazonaws.com`.
+    pub(super) endpoint: Option<At<String>>,
+    /// The region that requests are signed for.
+    #[schemars(extend("default" = "us-east-1"))]
+    pub(super) region: Option<String>,
+    /// Whether the bucket is part of the path (`HOST/BUCKET/KEY`), not of the host name.
+    #[schemars(extend("default" = false))]
+    pub(super) path_style: Option<bool>,
+    /// Where the id of the key is: `env:NAME` or `file:/absolute/path`. Without keys requests are not signed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) access_key: Option<At<String>>,
+    /// Where its secret is, likewise.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) secret_key: Option<At<String>>,
+    /// Where the token of a session is, likewise.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) session_token: Option<At<String>>,
 }
 
 /// How long ended jobs are kept. A job goes only when all its deliveries are settled or purged.

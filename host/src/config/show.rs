@@ -4,13 +4,15 @@ use std::path::Path;
 
 use super::raw::{
     RawConfig, RawDir, RawDirTable, RawFailFast, RawFormat, RawGrant, RawHost, RawLadder, RawLimits, RawLog,
-    RawMode, RawOn, RawPlugin, RawPolicy, RawRetention, RawSubscribe, RawTransfer,
+    RawMode, RawOn, RawPlugin, RawPolicy, RawRetention, RawS3, RawSubscribe, RawTransfer,
 };
 use super::raw_rules::{RawBandwidth, RawDay, RawHold, RawNetwork, RawWindow};
 use super::value::{At, Fraction, Size, Term, TermOrNever, Whole};
 use super::value_rules::{Moment, Rate};
-use super::{BandwidthConfig, NetworkMode, Window};
-use super::{Config, DirGrant, FailFastMode, Grant, LogFormat, Origin, PluginConfig, Subscription};
+use super::{
+    BandwidthConfig, Config, DirGrant, FailFastMode, Grant, LogFormat, NetworkMode, Origin, PluginConfig,
+    S3Config, SecretRef, Subscription, Window,
+};
 use crate::job::{FailureClass, Policy};
 
 impl Config {
@@ -69,6 +71,12 @@ fn raw(config: &Config) -> RawConfig {
                 NetworkMode::Down => RawNetwork::Down,
             }),
             hold: at(RawHold::of(config.transfer.rules.hold)),
+            s3: config
+                .transfer
+                .s3
+                .iter()
+                .map(|(name, bucket)| (name.clone(), raw_bucket(bucket).into()))
+                .collect(),
         },
         retention: RawRetention {
             finished: keep(config.retention.finished),
@@ -116,6 +124,19 @@ fn raw_window(window: &Window) -> RawWindow {
         high: rate(window.rates.high),
         normal: rate(window.rates.normal),
         low: rate(window.rates.low),
+    }
+}
+
+fn raw_bucket(bucket: &S3Config) -> RawS3 {
+    let secret = |secret: &SecretRef| at(secret.to_string());
+    let keys = bucket.keys.as_ref();
+    RawS3 {
+        endpoint: at(bucket.endpoint.to_string()),
+        region: Some(bucket.region.clone()),
+        path_style: Some(bucket.path_style),
+        access_key: keys.and_then(|keys| secret(&keys.access_key)),
+        secret_key: keys.and_then(|keys| secret(&keys.secret_key)),
+        session_token: keys.and_then(|keys| keys.session_token.as_ref().and_then(secret)),
     }
 }
 

@@ -114,6 +114,8 @@ fn the_template_says_the_defaults() {
     assert_eq!(pager.grant.job_control, PluginConfig::default().grant.job_control);
     assert_eq!(in_force.subscriptions.len(), 1);
     in_force.subscriptions.clear();
+    let media = in_force.transfer.s3.remove("media").unwrap();
+    assert!(media.keys.is_some() && !media.path_style);
     assert_eq!(in_force, commented);
 }
 

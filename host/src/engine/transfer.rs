@@ -12,25 +12,36 @@
 mod address;
 mod anew;
 mod answer;
+mod begun;
 mod classify;
 mod client;
 mod clients;
+mod copy;
 mod digest;
 mod disk;
 mod fault;
 mod fetch;
+mod headers;
 mod lanes;
+mod mirrors;
+mod naming;
+mod orphans;
 mod place;
 mod pour;
+mod preserve;
 mod proof;
 mod proxies;
 mod redirect;
 mod secret;
+mod segments;
+mod sink;
 mod speak;
+mod target;
 #[cfg(test)]
 mod tests;
 mod tls;
 mod upload;
+mod work;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -47,9 +58,11 @@ use anew::StartOvers;
 use client::Purpose;
 use clients::Clients;
 use speak::Speaker;
+use target::Targets;
 
 pub use address::{check_file, check_reply, check_source, display_url, remote_host};
 pub use client::TransferError;
+pub use orphans::sweep;
 pub use upload::reply_data;
 
 /// Runs [`JobKind::Download`], [`JobKind::Upload`] and [`JobKind::UploadReply`].
@@ -63,6 +76,7 @@ pub struct TransferRunner {
     clock: Clock,
     idle: Duration,
     start_overs: Arc<StartOvers>,
+    targets: Targets,
 }
 
 impl TransferRunner {
@@ -77,6 +91,7 @@ impl TransferRunner {
             clock,
             idle: config.idle_timeout,
             start_overs: Arc::default(),
+            targets: Targets::new(config),
         })
     }
 
@@ -94,6 +109,9 @@ impl TransferRunner {
             attempt: job.attempt,
             idle: self.idle,
             start_overs: &self.start_overs,
+            targets: &self.targets,
+            placing: &job.spec.transfer().placing,
+            existing: job.spec.transfer().placing.existing(job.spec.profile),
         };
         fetch.run(files).await
     }
@@ -117,6 +135,7 @@ impl TransferRunner {
             job,
             idle: self.idle,
             start_overs: &self.start_overs,
+            targets: &self.targets,
         };
         upload.run(files).await
     }

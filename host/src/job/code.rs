@@ -61,6 +61,7 @@ codes! {
     INVALID_AUTH_TARGET = 0x8020_0027, "BG_E_INVALID_AUTH_TARGET", "credentials are for servers or proxies";
     INVALID_AUTH_SCHEME = 0x8020_0028, "BG_E_INVALID_AUTH_SCHEME", "this way to show credentials is not supported";
     INVALID_RANGE = 0x8020_002B, "BG_E_INVALID_RANGE", "the range lies past the end of the file";
+    OVERLAPPING_RANGES = 0x8020_002C, "BG_E_OVERLAPPING_RANGES", "two ranges of the file overlap";
     CONNECT_FAILURE = 0x8020_002D, "BG_E_CONNECT_FAILURE", "the server could not be reached";
     CONNECTION_CLOSED = 0x8020_002E, "BG_E_CONNECTION_CLOSED", "the connection was closed before the end";
     INVALID_PROXY_INFO = 0x8020_003F, "BG_E_INVALID_PROXY_INFO", "the list of proxies cannot be understood";
@@ -68,6 +69,7 @@ codes! {
     BLOCKED_BY_POLICY = 0x8020_003E, "BG_E_BLOCKED_BY_POLICY", "the bandwidth policy stops background transfers now";
     TOO_MANY_JOBS_PER_USER = 0x8020_0049, "BG_E_TOO_MANY_JOBS_PER_USER", "the owner has too many open jobs";
     TOO_MANY_FILES_IN_JOB = 0x8020_0051, "BG_E_TOO_MANY_FILES_IN_JOB", "the job has too many files";
+    TOO_MANY_RANGES_IN_FILE = 0x8020_0052, "BG_E_TOO_MANY_RANGES_IN_FILE", "the file has too many ranges";
     VALIDATION_FAILED = 0x8020_0053, "BG_E_VALIDATION_FAILED", "the file did not pass validation";
     NOT_SUPPORTED_WITH_CUSTOM_HTTP_METHOD = 0x8020_0071, "BG_E_NOT_SUPPORTED_WITH_CUSTOM_HTTP_METHOD", "not with another method than GET";
     MAXDOWNLOAD_TIMEOUT = 0x8020_0054, "BG_E_MAXDOWNLOAD_TIMEOUT", "the maximum download time is used up";

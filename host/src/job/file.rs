@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::FilePlan;
+
 /// One file of a transfer as it was asked for.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FileSpec {
@@ -24,43 +26,6 @@ impl FileSpec {
             plan: FilePlan::default(),
         }
     }
-}
-
-/// What is asked of one file beyond its two names.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct FilePlan {
-    /// Only these ranges, written one behind the other in this order (B-125).
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub ranges: Vec<FileRange>,
-    /// Other places of the same file, tried in order when the first fails.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub mirrors: Vec<String>,
-    /// What its bytes must come to, as `sha256:` and hex digits.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub checksum: Option<String>,
-    /// Its size, where the submitter knows it beforehand (D-12).
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub size: Option<u64>,
-}
-
-impl FilePlan {
-    /// Nothing is asked.
-    #[must_use]
-    pub fn is_plain(&self) -> bool {
-        *self == Self::default()
-    }
-}
-
-/// A piece of a remote file (B-125).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct FileRange {
-    /// Its first byte, from 0.
-    pub offset: u64,
-    /// Its length; `None` is up to the end of the file.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub length: Option<u64>,
 }
 
 /// One file of a transfer as it stands (B-09).
@@ -104,7 +69,7 @@ impl FileStatus {
             remote: spec.remote,
             local: spec.local,
             temporary: None,
-            bytes_total: None,
+            bytes_total: spec.plan.known_total(),
             bytes_transferred: 0,
             validator: None,
             last_modified: None,
@@ -123,7 +88,7 @@ impl FileStatus {
 }
 
 /// A password in a URL is for the server it goes to, not for listings, logs and handlers.
-pub(super) fn without_password(remote: &str) -> String {
+pub(crate) fn without_password(remote: &str) -> String {
     match url::Url::parse(remote) {
         Ok(mut url) if url.password().is_some() => match url.set_password(Some("***")) {
             Ok(()) => url.into(),

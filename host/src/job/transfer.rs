@@ -14,7 +14,7 @@ pub use http::{
     SecretSource, StatusClass, TlsSpec,
 };
 pub use limits::{LimitSpec, rate};
-pub use placing::PlacingSpec;
+pub use placing::{Existing, PlacingSpec, Preserve, Versions};
 pub use upload::{ReplyProgress, UploadProtocol, UploadSpec, reply_path};
 
 /// What only transfers have. Every part can be changed later (B-156).

@@ -24,6 +24,7 @@ impl Work<'_> {
             }
         }
         self.check_limits(new)?;
+        self.check_destinations(new)?;
         let mut stored = StoredJob {
             seq: 0,
             entered: 1,
@@ -32,6 +33,7 @@ impl Work<'_> {
             job: self.fresh_job(new),
         };
         self.insert_job(&mut stored, new)?;
+        self.take_destinations(stored.job.id, new)?;
         self.ledger.count_open(self.db, &stored.job.owner, 1)?;
         self.ledger.job(None, Some(stored.job.state));
         self.changed(&stored);
@@ -96,7 +98,9 @@ impl Work<'_> {
             modified: self.now,
             transferred: None,
             progress: Progress {
-                bytes_total: (files_total == 0).then_some(0),
+                bytes_total: new.files.iter().try_fold(0_u64, |sum, file| {
+                    Some(sum.saturating_add(file.plan.known_total()?))
+                }),
                 bytes_transferred: 0,
                 files_total,
                 files_transferred: 0,
@@ -109,12 +113,17 @@ impl Work<'_> {
 
     fn insert_job(&self, stored: &mut StoredJob, new: &NewJob) -> Done<()> {
         let job = &stored.job;
+        let totals = new.files.iter().map(|file| file.plan.known_total());
+        let (known, unknown) = totals.fold((0_u64, 0_u64), |(known, unknown), total| match total {
+            Some(total) => (known.saturating_add(total), unknown),
+            None => (known, unknown + 1),
+        });
         self.db
             .prepare_cached(
                 "INSERT INTO jobs (id, owner, kind, state, priority, revision, entered, attempt, error_count, \
                  retries, created, modified, looked_after, host, bytes_known, bytes_transferred, sizes_unknown, \
                  files_total, files_transferred, turn) \
-                 VALUES (?1, ?2, ?3, ?4, ?5, 1, 1, 0, 0, 0, ?6, ?6, ?7, ?8, 0, 0, ?9, ?9, 0, ?6)",
+                 VALUES (?1, ?2, ?3, ?4, ?5, 1, 1, 0, 0, 0, ?6, ?6, ?7, ?8, ?10, 0, ?11, ?9, 0, ?6)",
             )?
             .execute(params![
                 job.id.as_bytes(),
@@ -126,6 +135,8 @@ impl Work<'_> {
                 self.now.after(new.spec.profile.inactivity()).as_millis(),
                 new.files.first().map(|file| remote_host(&file.remote)).unwrap_or_default(),
                 job.progress.files_total,
+                int(known),
+                int(unknown),
             ])?;
         stored.seq = self.db.last_insert_rowid();
         self.db
@@ -137,8 +148,8 @@ impl Work<'_> {
                 .execute(params![new.owner.as_str(), key, stored.seq])?;
         }
         let mut insert = self.db.prepare_cached(
-            "INSERT INTO files (job, idx, remote, local, plan, bytes_transferred, transferred, completed) \
-             VALUES (?1, ?2, ?3, ?4, ?5, 0, 0, 0)",
+            "INSERT INTO files (job, idx, remote, local, plan, bytes_total, bytes_transferred, transferred, \
+             completed) VALUES (?1, ?2, ?3, ?4, ?5, ?6, 0, 0, 0)",
         )?;
         for (index, file) in new.files.iter().enumerate() {
             let plan = (!file.plan.is_plain()).then(|| to_json(&file.plan)).transpose()?;
@@ -147,7 +158,8 @@ impl Work<'_> {
                 int(index as u64),
                 file.remote,
                 file.local,
-                plan
+                plan,
+                file.plan.known_total()
             ])?;
         }
         Ok(())

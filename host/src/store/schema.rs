@@ -178,6 +178,10 @@ CREATE INDEX jobs_by_host ON jobs (priority, host, turn, seq) WHERE state = 'que
 CREATE INDEX jobs_held ON jobs (held, priority, seq) WHERE held IS NOT NULL;
 ALTER TABLE jobs ADD COLUMN reply_total INTEGER;        -- NULL until the server told
 ALTER TABLE jobs ADD COLUMN reply_transferred INTEGER;  -- NULL until its download begins
+CREATE TABLE destinations (                             -- who has a destination for itself (B-19)
+    local TEXT PRIMARY KEY,
+    job BLOB NOT NULL                                   -- its id; the job may have ended, or be gone
+) STRICT, WITHOUT ROWID;
 ";
 
 /// Brings a store up to this version.

@@ -90,15 +90,15 @@ pub(super) fn plan(behaviour: &Behaviour, request: &Request, count: usize, path:
             ..serve(remote, request)
         },
         Behaviour::WrongContentRange(remote) => match start(remote, request) {
-            Some(from) => part(remote, from.saturating_sub(1)),
+            Some(from) => part(remote, from.saturating_sub(1), None),
             None => whole(remote),
         },
         Behaviour::IgnoresRange(remote) => whole(remote),
         Behaviour::IgnoresIfRange(remote) => match start(remote, request) {
-            Some(from) => part(remote, from),
+            Some(from) => part(remote, from, last(request)),
             None => whole(remote),
         },
-        Behaviour::TwoOhSixWithoutRange(remote) => part(remote, start(remote, request).unwrap_or(0)),
+        Behaviour::TwoOhSixWithoutRange(remote) => part(remote, start(remote, request).unwrap_or(0), None),
         Behaviour::EndlessHeaders => Plan {
             head: "HTTP/1.1 200 OK\r\n".to_owned(),
             then: Then::Endless,
@@ -204,9 +204,15 @@ fn serve(remote: &Remote, request: &Request) -> Plan {
         Some(wanted) == remote.etag.as_deref() || Some(wanted) == remote.last_modified.as_deref()
     });
     match start(remote, request) {
-        Some(from) if remote.ranges && current => part(remote, from),
+        Some(from) if remote.ranges && current => part(remote, from, last(request)),
         _ => whole(remote),
     }
+}
+
+/// The last byte that was asked for.
+fn last(request: &Request) -> Option<usize> {
+    let (_, last) = request.span()?;
+    Some(usize::try_from(last?).unwrap_or(usize::MAX))
 }
 
 fn start(remote: &Remote, request: &Request) -> Option<usize> {
@@ -223,7 +229,7 @@ fn whole(remote: &Remote) -> Plan {
     }
 }
 
-fn part(remote: &Remote, from: usize) -> Plan {
+fn part(remote: &Remote, from: usize, last: Option<usize>) -> Plan {
     let size = remote.body.len();
     if from >= size {
         let range = format!("Content-Range: bytes */{size}\r\nContent-Length: 0\r\n");
@@ -232,10 +238,13 @@ fn part(remote: &Remote, from: usize) -> Plan {
             ..Plan::default()
         };
     }
-    let body = remote.body.slice(from..);
+    let end = last
+        .map_or(size, |last| last.saturating_add(1).min(size))
+        .max(from + 1);
+    let body = remote.body.slice(from..end);
     let range = format!(
         "Content-Range: bytes {from}-{}/{size}\r\nContent-Length: {}\r\n",
-        size - 1,
+        end - 1,
         body.len()
     );
     Plan {

@@ -204,7 +204,7 @@ fn b87_a_rest_that_was_not_asked_for_is_a_named_error() {
         (
             "in parts",
             answer("206 X", &multipart, rest),
-            fatal(INVALID, "without a usable Content-Range"),
+            fatal(INVALID, "multipart/byteranges"),
         ),
         (
             "shorter than its range",

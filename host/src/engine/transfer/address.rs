@@ -5,6 +5,8 @@ use std::path::{Component, Path};
 use rustix::fs::{Access, AtFlags, CWD};
 use url::Url;
 
+use super::target;
+use crate::config::TransferConfig;
 use crate::job::{Code, FileSpec};
 
 /// Longest remote name, as in BITS (B-119).
@@ -17,12 +19,22 @@ const SECRET_WORDS: [&str; 9] = [
     "sig", "token", "secret", "key", "pass", "pwd", "auth", "cred", "session",
 ];
 
+/// What a remote name may begin with.
+const SCHEMES: [&str; 6] = ["http", "https", "dav", "davs", "s3", "file"];
+
 /// Whether a download of `spec` can be accepted, checked when it is submitted (B-119).
 ///
 /// # Errors
 /// The code and a sentence that says what is wrong with which name.
-pub fn check_file(spec: &FileSpec) -> Result<(), (Code, String)> {
-    check_remote(&spec.remote)?;
+pub fn check_file(spec: &FileSpec, config: &TransferConfig) -> Result<(), (Code, String)> {
+    spec.plan.check()?;
+    for remote in std::iter::once(&spec.remote).chain(&spec.plan.mirrors) {
+        check_remote(remote, config)?;
+        if remote.starts_with("file:") && !spec.plan.ranges.is_empty() {
+            let why = "ranges of local files are not fetched (B-125)".to_owned();
+            return Err((Code::NOTIMPL, why));
+        }
+    }
     check_local(&spec.local)
 }
 
@@ -30,8 +42,12 @@ pub fn check_file(spec: &FileSpec) -> Result<(), (Code, String)> {
 ///
 /// # Errors
 /// As [`check_file`]; the system's number where the file is missing.
-pub fn check_source(spec: &FileSpec) -> Result<(), (Code, String)> {
-    check_remote(&spec.remote)?;
+pub fn check_source(spec: &FileSpec, config: &TransferConfig) -> Result<(), (Code, String)> {
+    check_remote(&spec.remote, config)?;
+    if spec.remote.starts_with("file:") {
+        let why = "files are sent to servers; to copy one on this machine, download it from its `file:` name";
+        return Err((Code::NOTIMPL, why.to_owned()));
+    }
     let local = &spec.local;
     let shown: String = local.chars().take(300).flat_map(char::escape_debug).collect();
     check_path(local)?;
@@ -100,7 +116,7 @@ pub(super) fn protocol(url: &str) -> Option<String> {
     Url::parse(url).ok().map(|url| url.scheme().to_owned())
 }
 
-fn check_remote(remote: &str) -> Result<(), (Code, String)> {
+fn check_remote(remote: &str, config: &TransferConfig) -> Result<(), (Code, String)> {
     if remote.chars().count() > REMOTE_CHARS_MAX {
         let text = format!("the remote name is longer than {REMOTE_CHARS_MAX} characters");
         return Err((Code::STRING_TOO_LONG, text));
@@ -114,11 +130,12 @@ fn check_remote(remote: &str) -> Result<(), (Code, String)> {
         };
         (Code::INVALIDARG, format!("{shown} is not a URL: {why}"))
     })?;
-    if !matches!(url.scheme(), "http" | "https") {
-        let text = format!("cannot use `{}`: only http and https are spoken", url.scheme());
+    if !SCHEMES.contains(&url.scheme()) {
+        let text = format!("cannot use `{}`; spoken are {}", url.scheme(), SCHEMES.join(", "));
         return Err((Code::INVALIDARG, text));
     }
-    if url.host_str().is_none_or(str::is_empty) {
+    target::check(&url, config).map_err(|why| (Code::INVALIDARG, why))?;
+    if url.scheme() != "file" && url.host_str().is_none_or(str::is_empty) {
         return Err((Code::INVALIDARG, format!("{} names no host", redact(url))));
     }
     Ok(())
@@ -178,8 +195,9 @@ fn check_local(local: &str) -> Result<(), (Code, String)> {
 mod tests {
     use super::*;
 
-    fn spec(remote: &str, local: &str) -> FileSpec {
-        FileSpec::new(remote, local)
+    fn checked(remote: &str, local: &str) -> Result<(), (Code, String)> {
+        let config = crate::engine::transfer::tests::config();
+        check_file(&FileSpec::new(remote, local), &config)
     }
 
     #[test]
@@ -189,12 +207,13 @@ mod tests {
         let inside = format!("{}/../x", dir.path().display());
         let missing = format!("{}/no/x", dir.path().display());
         let directory = dir.path().to_str().unwrap().to_owned();
-        assert_eq!(check_file(&spec("http://u:p@h/x?y", &good)), Ok(()));
-        assert_eq!(check_file(&spec("https://münchen.example/x", &good)), Ok(()));
+        assert_eq!(checked("http://u:p@h/x?y", &good), Ok(()));
+        assert_eq!(checked("https://münchen.example/x", &good), Ok(()));
         let long = format!("http://h/{}", "x".repeat(2200));
         let table = [
             ("ftp://h/x", good.as_str(), Code::INVALIDARG),
-            ("file:///etc/passwd", &good, Code::INVALIDARG),
+            ("file://elsewhere/etc/passwd", &good, Code::INVALIDARG),
+            ("s3://unknown/key", &good, Code::INVALIDARG),
             ("no url", &good, Code::INVALIDARG),
             ("http://", &good, Code::INVALIDARG),
             (&long, &good, Code::STRING_TOO_LONG),
@@ -207,7 +226,7 @@ mod tests {
             ("http://h/x", &directory, Code::INVALIDARG),
         ];
         for (remote, local, code) in table {
-            let (found, text) = check_file(&spec(remote, local)).unwrap_err();
+            let (found, text) = checked(remote, local).unwrap_err();
             assert_eq!(found, code, "{text}");
             assert!(!text.contains('\0'));
         }
@@ -215,7 +234,7 @@ mod tests {
 
     #[test]
     fn a_refusal_does_not_repeat_a_password() {
-        let (_, text) = check_file(&spec("http://me:hunter2@ /x", "/tmp/x")).unwrap_err();
+        let (_, text) = checked("http://me:hunter2@ /x", "/tmp/x").unwrap_err();
         assert!(!text.contains("hunter2"), "{text}");
     }
 

@@ -14,7 +14,8 @@ use http::header::{
 
 use super::classify;
 use super::fault::Fault;
-use crate::job::{Code, ErrorContext, Timestamp};
+use super::work::beyond;
+use crate::job::{Code, ErrorContext, FILE_BYTES_MAX, Timestamp};
 
 /// Longest validator that is kept; a longer `ETag` is treated as none.
 const VALIDATOR_BYTES_MAX: usize = 1024;
@@ -22,12 +23,41 @@ const VALIDATOR_BYTES_MAX: usize = 1024;
 /// What was asked for.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Asked {
-    /// Where the range begins; zero is a request without one.
+    /// Where the range begins.
     pub(super) from: u64,
+    /// One past its last byte; `None` is up to the end of the file.
+    pub(super) until: Option<u64>,
+    /// Nothing of the file is here: any version will do.
+    pub(super) fresh: bool,
     /// The size as far as it is known.
     pub(super) total: Option<u64>,
     /// What `If-Range` carried.
     pub(super) validator: Option<String>,
+    /// What proves one version in place of it.
+    pub(super) lenient: Option<Lenient>,
+}
+
+/// The length, and what else there is, proves that a part is of the version that is here (BP-09): nodes
+/// of one server may name the same bytes differently. A checksum finds out if it was wrong.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Lenient {
+    /// The `Last-Modified` that it must have; `None` where a checksum is held against the whole.
+    pub(super) modified: Option<String>,
+}
+
+impl Asked {
+    /// Whether less than the whole file is asked for.
+    pub(super) fn is_range(&self) -> bool {
+        self.from > 0 || self.until.is_some()
+    }
+
+    /// The `Range` of the request.
+    pub(super) fn range(&self) -> String {
+        match self.until {
+            Some(until) => format!("bytes={}-{}", self.from, until.saturating_sub(1)),
+            None => format!("bytes={}-", self.from),
+        }
+    }
 }
 
 /// What came back.
@@ -97,18 +127,25 @@ pub(super) fn judge(
             not_encoded(headers)?;
             whole(headers)
         }
-        206 if asked.from == 0 => Err(Fault::answer(
+        206 if !asked.is_range() => Err(Fault::answer(
             "it sent a part though the whole file was asked for",
         )),
         206 => {
             not_encoded(headers)?;
             part(asked, headers)
         }
-        416 if asked.from == 0 => Err(Fault {
+        416 if !asked.is_range() => Err(Fault {
             code: Code::INVALID_RANGE,
             ..Fault::answer("it answered 416 though no range was asked for")
         }),
-        416 => Ok(past_the_end(asked, headers)),
+        416 if asked.fresh => Err(beyond("the range lies past the end of the remote file")),
+        416 => match past_the_end(asked, headers) {
+            // Nothing is left of the file, but of the range there is.
+            Answer::Complete if asked.until.is_some() => {
+                Err(beyond("the range lies past the end of the remote file"))
+            }
+            answer => Ok(answer),
+        },
         other => Err(refusal(other, headers, now)),
     }
 }
@@ -133,8 +170,12 @@ fn whole(headers: &HeaderMap) -> Result<Answer, Fault> {
 /// A 206: the part must begin where it was asked to, in the version it was asked of (B-87, B-94).
 fn part(asked: &Asked, headers: &HeaderMap) -> Result<Answer, Fault> {
     let shown = text(headers, &CONTENT_RANGE).unwrap_or_default();
-    let several = text(headers, &CONTENT_TYPE).is_some_and(|kind| kind.starts_with("multipart/"));
-    let Some((start, end, total)) = content_range(shown).filter(|_| !several) else {
+    if text(headers, &CONTENT_TYPE).is_some_and(|kind| kind.starts_with("multipart/")) {
+        return Err(Fault::answer(
+            "it sent several parts (multipart/byteranges) though one range was asked for",
+        ));
+    }
+    let Some((start, end, total)) = content_range(shown) else {
         return Err(Fault::answer(format!(
             "it sent a part without a usable Content-Range (`{}`)",
             shown.chars().take(80).collect::<String>()
@@ -143,11 +184,18 @@ fn part(asked: &Asked, headers: &HeaderMap) -> Result<Answer, Fault> {
     if changed(asked, headers) {
         return Ok(Answer::StartOver("the remote file changed"));
     }
+    let unproven = asked.lenient.is_some() && total.is_none();
     if asked
         .total
-        .is_some_and(|known| total.unwrap_or(known) != known || end > known)
+        .is_some_and(|known| unproven || total.unwrap_or(known) != known || end > known)
     {
         return Ok(Answer::StartOver("the size of the remote file changed"));
+    }
+    if asked.until.is_some_and(|until| end > until) {
+        return Err(Fault::answer(format!(
+            "it sent the bytes up to {end} though those up to {} were asked for",
+            asked.until.unwrap_or_default()
+        )));
     }
     if start != asked.from {
         return Err(Fault::answer(format!(
@@ -184,6 +232,14 @@ fn past_the_end(asked: &Asked, headers: &HeaderMap) -> Answer {
 /// Whether an answer names another version than the one that was asked for. Servers that ignore
 /// `If-Range` exist; their own headers give them away.
 fn changed(asked: &Asked, headers: &HeaderMap) -> bool {
+    if asked.fresh {
+        return false;
+    }
+    if let Some(lenient) = &asked.lenient {
+        let modified = lenient.modified.as_deref();
+        return asked.total.is_none()
+            || modified.is_some_and(|wanted| text(headers, &LAST_MODIFIED) != Some(wanted));
+    }
     let Some(validator) = asked.validator.as_deref() else {
         return true;
     };
@@ -232,10 +288,6 @@ fn not_encoded(headers: &HeaderMap) -> Result<(), Fault> {
     }
     Ok(())
 }
-
-/// The largest size that is believed: 64 TiB, more than one file of ours will have, and small enough
-/// that the sum over all files of a job is a number the store can keep.
-const FILE_BYTES_MAX: u64 = 1 << 46;
 
 /// The announced length.
 fn content_length(headers: &HeaderMap) -> Result<Option<u64>, Fault> {

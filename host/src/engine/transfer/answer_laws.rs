@@ -67,14 +67,41 @@ fn headers() -> impl Strategy<Value = HeaderMap> {
     })
 }
 
-/// What a run may ask: a range only together with a validator.
+/// What a run may ask: the whole; a range of a file of which nothing is here; and what belongs behind
+/// what is here, only together with something that proves it.
 fn asked() -> impl Strategy<Value = Asked> {
+    let fresh = (0_u64..12, 1_u64..6).prop_map(|(from, length)| Asked {
+        from,
+        until: Some(from + length),
+        fresh: true,
+        ..Asked::default()
+    });
     let part = (1_u64..12, prop::option::of(0_u64..6)).prop_map(|(from, more)| Asked {
         from,
         total: more.map(|more| from + more),
         validator: Some("\"v1\"".to_owned()),
+        ..Asked::default()
     });
-    prop_oneof![1 => Just(Asked::default()), 4 => part]
+    let bounded = (part.clone(), 1_u64..6).prop_map(|(asked, length)| Asked {
+        until: Some(asked.from + length),
+        ..asked
+    });
+    let lenient = (
+        part.clone(),
+        prop::option::of(prop::sample::select(DATES.as_slice())),
+    );
+    let lenient = lenient.prop_map(|(asked, modified)| Asked {
+        validator: None,
+        lenient: Some(Lenient {
+            modified: modified.map(str::to_owned),
+        }),
+        ..asked
+    });
+    let whole = Asked {
+        fresh: true,
+        ..Asked::default()
+    };
+    prop_oneof![1 => Just(whole), 4 => part, 2 => fresh, 2 => bounded, 2 => lenient]
 }
 
 fn status() -> impl Strategy<Value = u16> {
@@ -102,13 +129,21 @@ proptest! {
         });
         match judge(&asked, status, &headers, Timestamp::from_millis(0)) {
             Ok(Answer::Rest { total, end }) => {
-                prop_assert!(status == 206 && asked.from > 0);
+                prop_assert!(status == 206 && asked.is_range());
                 prop_assert!(asked.from < end && end <= FILE_BYTES_MAX);
+                prop_assert!(asked.until.is_none_or(|until| end <= until));
                 prop_assert!(total.is_none_or(|total| end <= total));
                 prop_assert!(asked.total.is_none_or(|known| total == Some(known)));
                 prop_assert!(said(end - asked.from));
-                for tag in values(&headers, &ETAG) {
+                for tag in values(&headers, &ETAG).into_iter().filter(|_| asked.validator.is_some()) {
                     prop_assert_eq!(tag, asked.validator.as_deref());
+                }
+                if let Some(lenient) = &asked.lenient {
+                    prop_assert!(asked.total.is_some() && total == asked.total, "the length proves it");
+                    let dates = values(&headers, &LAST_MODIFIED);
+                    if let Some(wanted) = lenient.modified.as_deref() {
+                        prop_assert!(!dates.is_empty() && dates.iter().all(|date| *date == Some(wanted)));
+                    }
                 }
                 for range in values(&headers, &CONTENT_RANGE) {
                     let start = format!("bytes {}-{}/", asked.from, end - 1);
@@ -121,10 +156,10 @@ proptest! {
                 prop_assert!(total.is_none_or(|total| total <= FILE_BYTES_MAX && said(total)));
             }
             Ok(Answer::Complete) => {
-                prop_assert!(status == 416 && asked.from > 0);
+                prop_assert!(status == 416 && asked.from > 0 && asked.until.is_none());
                 prop_assert!(asked.total.is_none_or(|total| total == asked.from));
             }
-            Ok(Answer::StartOver(_)) => prop_assert!(asked.from > 0, "there is nothing to forget"),
+            Ok(Answer::StartOver(_)) => prop_assert!(!asked.fresh, "there is nothing to forget"),
             Err(fault) => {
                 prop_assert!(!fault.what.is_empty() && fault.what.len() < 300);
                 prop_assert!(fault.retry_after.is_none_or(|wish| wish <= Duration::from_secs(86_400)));

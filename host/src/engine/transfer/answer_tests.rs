@@ -23,6 +23,7 @@ fn resume() -> Asked {
         from: 5,
         total: Some(10),
         validator: Some("\"v1\"".to_owned()),
+        ..Asked::default()
     }
 }
 

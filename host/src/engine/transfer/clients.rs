@@ -212,23 +212,10 @@ fn unusable(why: impl fmt::Display) -> Fault {
 
 #[cfg(test)]
 mod tests {
-    use std::path::PathBuf;
-    use std::time::Duration;
-
     use super::*;
-    use crate::config::TransferRules;
 
     fn clients() -> Clients {
-        let config = TransferConfig {
-            slots: 1,
-            slots_per_host: 1,
-            connect_timeout: Duration::from_secs(5),
-            idle_timeout: Duration::from_secs(5),
-            user_agent: "sexton-test".to_owned(),
-            ca: Vec::<PathBuf>::new(),
-            proxy: ProxySpec::DEFAULT,
-            rules: TransferRules::default(),
-        };
+        let config = crate::engine::transfer::tests::config();
         Clients::new(&config, Purpose::Fetching).unwrap()
     }
 

@@ -1,6 +1,6 @@
 //! The temporary file: how it is named, opened, written and made durable. Everything here blocks.
 
-use std::fs::{File, OpenOptions};
+use std::fs::{File, Metadata, OpenOptions};
 use std::io::{self, IoSlice};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
@@ -142,12 +142,19 @@ fn options() -> OpenOptions {
     options
 }
 
-/// Makes sure that an open file is ours to write: a plain file of this user under one name, and
-/// not held by a write that an earlier run left behind (B-92). The lock goes with the last handle.
+/// Whether what has this name is ours: a plain file of this user under one name.
+pub(super) fn is_ours(path: &Path) -> bool {
+    std::fs::symlink_metadata(path).is_ok_and(|meta| ours(&meta))
+}
+
+fn ours(meta: &Metadata) -> bool {
+    meta.is_file() && meta.nlink() == 1 && meta.uid() == rustix::process::geteuid().as_raw()
+}
+
+/// Makes sure that an open file is ours to write, and not held by a write that an earlier run left
+/// behind (B-92). The lock goes with the last handle.
 fn take(file: &File) -> io::Result<()> {
-    let meta = file.metadata()?;
-    let ours = meta.is_file() && meta.nlink() == 1 && meta.uid() == rustix::process::geteuid().as_raw();
-    if !ours {
+    if !ours(&file.metadata()?) {
         return Err(io::Error::from_raw_os_error(libc::EEXIST));
     }
     match rustix::fs::flock(file, FlockOperation::NonBlockingLockExclusive) {

@@ -76,6 +76,14 @@ impl Fault {
         }
     }
 
+    /// A file is at the destination that must not be replaced (B-123).
+    pub(super) fn in_the_way() -> Self {
+        Self {
+            what: "a file of this name is there, and the job does not replace it (`existing`)".to_owned(),
+            ..Self::local(&io::Error::from_raw_os_error(libc::EEXIST))
+        }
+    }
+
     /// A body that drips.
     pub(super) fn slow(least: u64) -> Self {
         let (code, class) = classify::wire(Wire::TimedOut);

@@ -1,30 +1,33 @@
-//! A run of a download job: its files strictly in order, each asked for from where it stands.
+//! A run of a download job: its files strictly in order, each asked for from where it stands, at one
+//! of its places after the other.
 
-use std::fs::File;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use reqwest::header::{IF_RANGE, RANGE};
+use reqwest::header::{HeaderMap, IF_RANGE, RANGE};
 use tokio_util::sync::CancellationToken;
 
 use super::anew::{StartOvers, Why};
 use super::answer::{self, Answer, Asked, Version};
 use super::classify::Class;
 use super::fault::{Fault, Halt};
+use super::mirrors::{Place, Tried, places};
 use super::pour::{End, Expect, Pour};
+use super::sink::Sink;
 use super::speak::Speaker;
-use super::{Progress, address, disk};
+use super::target::{Purpose, Target, Targets};
+use super::work::{Next, Work};
+use super::{Progress, address, disk, headers};
 use crate::clock::Clock;
 use crate::engine::RunEnd;
-use crate::job::{FileStatus, JobId};
+use crate::job::{Existing, FileStatus, JobId, PlacingSpec};
 
 /// Files up to this size get one checkpoint, at their end or after half a second: one more at their
 /// start would double what a job of small files costs (P6).
 const SMALL_BYTES: u64 = 1 << 20;
 /// Requests for one file within one run: one that is refused its range, one for the whole, and the
 /// slices of a server that answers ranges in parts. Beyond, it is the retry's turn with its delay.
-const REQUESTS_MAX: u32 = 64;
+pub(super) const REQUESTS_MAX: usize = 64;
 
 /// Everything a run of a download needs.
 pub(super) struct Fetch<'a, P> {
@@ -36,16 +39,19 @@ pub(super) struct Fetch<'a, P> {
     pub(super) attempt: u32,
     pub(super) idle: Duration,
     pub(super) start_overs: &'a StartOvers,
+    pub(super) targets: &'a Targets,
+    pub(super) placing: &'a PlacingSpec,
+    pub(super) existing: Existing,
 }
 
-/// One file while it is worked on.
-struct Work {
-    status: FileStatus,
-    path: PathBuf,
-    temp: Option<Arc<File>>,
-    /// The store counts bytes that may no longer count: say so before they are cut off.
-    recorded: bool,
-    restarts: u32,
+/// What a request led to.
+pub(super) enum Opened {
+    /// A body that belongs behind what is here.
+    Body(reqwest::Response, Expect),
+    /// All bytes are here.
+    Complete,
+    /// Ask again: the file was begun anew.
+    Again,
 }
 
 impl<P: Progress> Fetch<'_, P> {
@@ -70,7 +76,7 @@ impl<P: Progress> Fetch<'_, P> {
     }
 
     /// The first good answer of a run ends the life of the job's error (B-23).
-    async fn connect(&self, connected: &mut bool) -> Result<(), Halt> {
+    pub(super) async fn connect(&self, connected: &mut bool) -> Result<(), Halt> {
         if !*connected {
             self.progress.connected().await?;
             *connected = true;
@@ -80,47 +86,73 @@ impl<P: Progress> Fetch<'_, P> {
 
     async fn file(&self, status: FileStatus, connected: &mut bool) -> Result<(), Halt> {
         let mut work = self.find(status).await?;
+        if self.keeps_what_is_there(&work).await? {
+            work.status.bytes_transferred = 0;
+            work.status.bytes_total = Some(0);
+            work.status.transferred = true;
+            return Ok(self.progress.checkpoint(work.status).await?);
+        }
+        let mut tried = Tried::default();
+        for place in places(&work.status, &work.session) {
+            work.restarts = 0;
+            let fetched = match self.fetch_from(&mut work, &place, connected).await {
+                Ok(()) => self.finish(&mut work).await,
+                halted => halted,
+            };
+            match fetched {
+                Err(Halt::Fault(fault)) if Tried::is_theirs(&fault) && !self.speaker.asks_once(&fault) => {
+                    tried.note(&place, fault);
+                }
+                ended => return ended,
+            }
+        }
+        match tried.fault() {
+            Some(fault) => Err(fault.into()),
+            None => Ok(()),
+        }
+    }
+
+    /// Whether a file that is at the destination already is as good (B-123). Where it must not be
+    /// replaced, it is an error before a byte is fetched; completion looks again.
+    async fn keeps_what_is_there(&self, work: &Work) -> Result<bool, Halt> {
+        if !matches!(self.existing, Existing::Fail | Existing::Keep) {
+            return Ok(false);
+        }
+        let local = work.status.local.clone();
+        let there = disk::blocking(move || Ok(std::fs::symlink_metadata(local).is_ok())).await?;
+        match self.existing {
+            Existing::Fail if there => Err(Fault::in_the_way().into()),
+            _ => Ok(there),
+        }
+    }
+
+    /// Brings the bytes of a file from one place; on success all are here, which may still have to be
+    /// recorded.
+    async fn fetch_from(&self, work: &mut Work, place: &Place, connected: &mut bool) -> Result<(), Halt> {
+        if let Target::File(path) = self.targets.resolve(&place.remote, Purpose::Fetch).await? {
+            self.connect(connected).await?;
+            return self.copy(work, place.number, path).await;
+        }
+        if self.speaker.begins_anew() {
+            work.status.bytes_transferred = 0;
+        } else if self.is_segmented(work) && self.fetch_segments(work, place, connected).await? {
+            return Ok(());
+        }
         for _ in 0..REQUESTS_MAX {
-            if work.status.bytes_transferred > 0
-                && work.status.bytes_total == Some(work.status.bytes_transferred)
-            {
-                return self.finish(work).await;
-            }
-            let asked = work.asked();
-            let response = self.ask(&work.status.remote, &asked).await?;
-            if let Some(remote) = self.speaker.reported(&work.status.remote, response.url()) {
-                work.status.remote = remote;
-            }
-            let headers = response.headers();
-            let version = answer::version(headers);
-            let expect = match answer::judge(&asked, response.status().as_u16(), headers, self.clock.now())? {
-                Answer::StartOver(why) => {
-                    self.start_over(&mut work, Why::Changed(why))?;
+            let asked = match work.next(place.number, self.placing) {
+                Next::Nothing => return Ok(()),
+                Next::Ask(asked) => asked,
+                Next::Anew => {
+                    self.start_over(work, unproven(work))?;
                     continue;
                 }
-                Answer::Complete => {
-                    self.connect(connected).await?;
-                    return self.finish(work).await;
-                }
-                Answer::Whole { total } => {
-                    if asked.from > 0 {
-                        let why = sent_whole(&asked, &version);
-                        self.start_over(&mut work, why)?;
-                    }
-                    self.connect(connected).await?;
-                    self.begin(&mut work, version, total).await?;
-                    Expect { total, end: total }
-                }
-                Answer::Rest { total, end } => {
-                    self.connect(connected).await?;
-                    work.status.bytes_total = total;
-                    Expect {
-                        total,
-                        end: Some(end),
-                    }
-                }
             };
-            match self.pour(&mut work, response, expect).await? {
+            let (body, expect) = match self.open(work, place, &asked, connected).await? {
+                Opened::Body(body, expect) => (body, expect),
+                Opened::Complete => return Ok(()),
+                Opened::Again => continue,
+            };
+            match self.pour(work, body, expect).await? {
                 End::Whole => return Ok(()),
                 End::Part => {}
                 End::Broken(fault) => return Err(fault.into()),
@@ -131,56 +163,145 @@ impl<P: Progress> Fetch<'_, P> {
         Err(Fault::cut(work.status.bytes_transferred, total).into())
     }
 
-    /// Finds what earlier runs left of a file.
-    async fn find(&self, status: FileStatus) -> Result<Work, Halt> {
-        let path = disk::temporary_path(self.job, &status);
-        let mut work = Work {
-            recorded: status.bytes_transferred > 0,
-            status,
-            path,
-            temp: None,
-            restarts: 0,
-        };
-        let durable = work.status.bytes_transferred;
-        let anew = self.speaker.begins_anew();
-        let usable = !anew && (work.status.validator.is_some() || work.status.bytes_total == Some(durable));
-        if durable > 0 && usable {
-            let path = work.path.clone();
-            work.temp = disk::blocking(move || disk::resume(&path, durable))
-                .await?
-                .map(Arc::new);
-        }
-        if work.temp.is_none() {
-            if durable > 0 && !usable && !anew {
-                let why = Why::NoRange("the server names no version of the file that could be gone on with");
-                self.start_overs.count(self.job, work.status.index, why)?;
+    /// Asks, and prepares for what comes.
+    async fn open(
+        &self,
+        work: &mut Work,
+        place: &Place,
+        asked: &Asked,
+        connected: &mut bool,
+    ) -> Result<Opened, Halt> {
+        let response = self.ask(&place.remote, asked).await?;
+        self.report(work, place, &response);
+        let headers = response.headers();
+        let version = answer::version(headers);
+        match answer::judge(asked, response.status().as_u16(), headers, self.clock.now())? {
+            Answer::StartOver(why) => {
+                self.start_over(work, Why::Changed(why))?;
+                Ok(Opened::Again)
             }
-            work.status.bytes_transferred = 0;
+            Answer::Complete => {
+                self.connect(connected).await?;
+                Ok(Opened::Complete)
+            }
+            Answer::Whole { total } => {
+                if !asked.fresh {
+                    self.start_over(work, sent_whole(asked, &version))?;
+                }
+                if asked.until.is_some() {
+                    return if asked.fresh {
+                        Err(ignores_ranges().into())
+                    } else {
+                        Ok(Opened::Again)
+                    };
+                }
+                self.connect(connected).await?;
+                self.learn(work, total)?;
+                self.greet(work, headers);
+                self.begin(work, place.number, version).await?;
+                let expect = Expect {
+                    total,
+                    ..self.expect(work, total)
+                };
+                Ok(Opened::Body(response, expect))
+            }
+            Answer::Rest { total, end } => {
+                self.connect(connected).await?;
+                self.learn(work, total)?;
+                self.greet(work, headers);
+                if asked.fresh {
+                    self.begin(work, place.number, version).await?;
+                }
+                work.session.place = place.number;
+                work.remember();
+                let expect = self.expect(work, Some(end - asked.from));
+                Ok(Opened::Body(response, expect))
+            }
         }
-        Ok(work)
     }
 
-    async fn ask(&self, remote: &str, asked: &Asked) -> Result<reqwest::Response, Halt> {
+    /// What is expected of a body that brings `length` bytes, where that is known.
+    fn expect(&self, work: &Work, length: Option<u64>) -> Expect {
+        let plan = &work.status.plan;
+        Expect {
+            total: work.status.bytes_total,
+            end: length.map(|length| work.status.bytes_transferred + length),
+            seal: plan.checksum.is_none() && plan.size.is_none() && self.existing != Existing::Rename,
+        }
+    }
+
+    /// Takes in the size of the file, which the cap of the job must have room for (B-76).
+    pub(super) fn learn(&self, work: &mut Work, size: Option<u64>) -> Result<(), Fault> {
+        work.learn(size)?;
+        self.within_cap(work)
+    }
+
+    /// Holds the size of the file against the cap of the job before any byte of it is fetched.
+    pub(super) fn within_cap(&self, work: &Work) -> Result<(), Fault> {
+        let (Some(quota), Some(total)) = (self.progress.quota(), work.status.bytes_total) else {
+            return Ok(());
+        };
+        match quota.exceeded(work.status.index, total) {
+            Some(most) => Err(Fault::too_large(most)),
+            None => Ok(()),
+        }
+    }
+
+    /// Renames a file that was redirected, where the job wants that (B-145). A mirror is no name of the
+    /// file, and only what was asked for by its own name was redirected from it.
+    pub(super) fn report(&self, work: &mut Work, place: &Place, response: &reqwest::Response) {
+        if place.number == 0
+            && place.remote.starts_with("http")
+            && let Some(remote) = self.speaker.reported(&place.remote, response.url())
+        {
+            work.status.remote = remote;
+        }
+    }
+
+    /// Keeps what a good answer says of itself (B-133).
+    pub(super) fn greet(&self, work: &mut Work, headers: &HeaderMap) {
+        work.session.headers = headers::kept(headers);
+    }
+
+    pub(super) async fn ask(&self, remote: &str, asked: &Asked) -> Result<reqwest::Response, Halt> {
+        let target = self.targets.resolve(remote, Purpose::Fetch).await?;
+        let (url, stores) = match &target {
+            Target::Http(url) => (url, false),
+            Target::Object(url) => (url, true),
+            Target::File(_) => return Err(Fault::answer("it is a file of this machine").into()),
+        };
         let make = |client: &reqwest::Client| {
-            let request = client.request(self.speaker.method(), remote);
-            match (asked.from, &asked.validator) {
-                (from @ 1.., Some(validator)) => request
-                    .header(RANGE, format!("bytes={from}-"))
-                    .header(IF_RANGE, validator),
-                _ => request,
+            let mut request = client.request(self.speaker.method(), url);
+            if asked.is_range() {
+                request = request.header(RANGE, asked.range());
+                if let Some(validator) = &asked.validator {
+                    request = request.header(IF_RANGE, validator);
+                }
+            }
+            request
+        };
+        let answer = async {
+            if stores {
+                self.speaker.send_bare(make).await
+            } else {
+                self.speaker.send(make).await
             }
         };
         tokio::select! {
             biased;
             () = self.stop.cancelled() => Err(Halt::Stopped),
-            answer = self.speaker.send(make) => answer.map_err(Halt::from),
+            answer = answer => answer.map_err(Halt::from),
         }
     }
 
     /// Prepares for a file from its first byte: records its version before a byte of it is written.
-    async fn begin(&self, work: &mut Work, version: Version, total: Option<u64>) -> Result<(), Halt> {
+    pub(super) async fn begin(&self, work: &mut Work, place: u32, mut version: Version) -> Result<(), Halt> {
+        let total = work.status.bytes_total;
         let large = total.is_none_or(|total| total > SMALL_BYTES);
-        if large && (total.is_none() || version.validator.is_none()) && !self.speaker.begins_anew() {
+        if self.speaker.begins_anew() {
+            // Nobody goes on with it, whatever it is called.
+            version.validator = None;
+        } else if large && (total.is_none() || version.validator.is_none()) {
             // BP-03: whatever a server leaves out, its files are fetched.
             tracing::info!(
                 job = %self.job,
@@ -189,27 +310,25 @@ impl<P: Progress> Fetch<'_, P> {
                 if total.is_none() { "no size" } else { "no version of the file" }
             );
         }
-        work.status.temporary = Some(work.path.to_string_lossy().into_owned());
-        work.status.bytes_total = total;
-        work.status.bytes_transferred = 0;
-        work.status.validator = version.validator;
-        work.status.last_modified = version.last_modified;
+        work.reset(place, version);
+        work.remember();
         if work.recorded || large {
             self.progress.checkpoint(work.status.clone()).await?;
             work.recorded = false;
         }
+        let sum = work.status.plan.sum().ok().flatten().map(|sum| sum.kind);
         let (path, temp) = (work.path.clone(), work.temp.take());
-        let temp = disk::blocking(move || match temp {
-            Some(temp) => temp.set_len(0).map(|()| temp),
-            None => disk::create(&path).map(Arc::new),
+        let temp = disk::blocking(move || match temp.and_then(Arc::into_inner) {
+            Some(temp) => temp.clear(sum),
+            None => disk::create(&path).map(|file| Sink::new(file, sum)),
         });
-        work.temp = Some(temp.await?);
+        work.temp = Some(Arc::new(temp.await?));
         Ok(())
     }
 
     /// Forgets the bytes that are here (B-94). Once in a run: a file that changes faster than it is
     /// fetched waits for the retry. Some ten times in all (BP-09).
-    fn start_over(&self, work: &mut Work, why: Why) -> Result<(), Fault> {
+    pub(super) fn start_over(&self, work: &mut Work, why: Why) -> Result<(), Fault> {
         tracing::info!(
             url = address::display_url(&work.status.remote),
             lost = work.status.bytes_transferred,
@@ -217,6 +336,8 @@ impl<P: Progress> Fetch<'_, P> {
             why.words()
         );
         work.status.bytes_transferred = 0;
+        work.session.segments.clear();
+        work.session.restarts += 1;
         work.restarts += 1;
         self.start_overs.count(self.job, work.status.index, why)?;
         if work.restarts > 1 {
@@ -243,35 +364,28 @@ impl<P: Progress> Fetch<'_, P> {
         work.status = status;
         Ok(end)
     }
-
-    /// All bytes are here already: an earlier run ended between the last of them and saying so.
-    async fn finish(&self, mut work: Work) -> Result<(), Halt> {
-        if let Some(temp) = work.temp.take() {
-            disk::blocking(move || temp.sync_data()).await?;
-        }
-        work.status.bytes_total = Some(work.status.bytes_transferred);
-        work.status.transferred = true;
-        self.progress.checkpoint(work.status).await?;
-        Ok(())
-    }
 }
 
-impl Work {
-    fn asked(&self) -> Asked {
-        let from = self.status.bytes_transferred;
-        Asked {
-            from,
-            total: self.status.bytes_total.filter(|_| from > 0),
-            validator: self.status.validator.clone().filter(|_| from > 0),
-        }
+/// Nothing names the version that the bytes which are here are of.
+fn unproven(work: &Work) -> Why {
+    if work.status.validator.is_none() {
+        Why::NoRange("the server names no version of the file that could be gone on with")
+    } else {
+        Why::Changed("the bytes that are here are of another place")
     }
 }
 
 /// What a whole file in answer to a range means: another version, or a server without ranges (B-87).
 fn sent_whole(asked: &Asked, version: &Version) -> Why {
-    if version.validator == asked.validator {
+    if asked.lenient.is_some() || version.validator == asked.validator {
         Why::NoRange("the server sent the whole file where the rest of it was asked for")
     } else {
         Why::Changed("the server has another version of the file")
     }
+}
+
+/// Ranges of a file were wanted from a server that has none (B-87).
+fn ignores_ranges() -> Fault {
+    Why::NoRange("the server sent the whole file where a range of it was asked for")
+        .fault(Class::Fatal, "so ranges cannot be had there")
 }

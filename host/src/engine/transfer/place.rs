@@ -10,10 +10,10 @@ use std::time::UNIX_EPOCH;
 use futures::{StreamExt, stream};
 use rustix::fs::{AtFlags, CWD, Timespec, Timestamps, UTIME_OMIT};
 
-use super::disk;
 use super::fault::Fault;
+use super::{disk, naming};
 use crate::engine::IntentControl;
-use crate::job::{Code, ErrorInfo, FileStatus, Job, Outcome};
+use crate::job::{Code, ErrorInfo, Existing, FileStatus, Job, Outcome};
 
 /// Files placed between two syncs of their directories. One sync serves many renames, yet a job of a
 /// hundred thousand files is recorded as it goes.
@@ -30,9 +30,10 @@ pub(super) async fn complete(
     files: &[FileStatus],
     control: &IntentControl,
 ) -> Result<Outcome, ErrorInfo> {
+    let existing = job.spec.transfer().placing.existing(job.spec.profile);
     for part in files.chunks(PLACED_AT_ONCE) {
         let (id, owned) = (job.id, part.to_vec());
-        let placed = disk::blocking(move || Ok(place_all(id, &owned))).await;
+        let placed = disk::blocking(move || Ok(place_all(id, &owned, existing))).await;
         let (placed, failed) = placed.unwrap_or_else(|fault| (Vec::new(), Some((0, fault))));
         let recorded: Vec<_> = stream::iter(placed)
             .map(|index| control.file_completed(job, index))
@@ -84,7 +85,7 @@ pub(super) async fn cancel(
 /// # Errors
 /// That of the local file.
 pub(super) async fn complete_one(job: crate::job::JobId, file: FileStatus) -> Result<(), Fault> {
-    let placed = disk::blocking(move || Ok(place_all(job, &[file]).1)).await?;
+    let placed = disk::blocking(move || Ok(place_all(job, &[file], Existing::Overwrite).1)).await?;
     placed.map_or(Ok(()), |(_, fault)| Err(fault))
 }
 
@@ -98,7 +99,7 @@ pub(super) async fn cancel_one(job: crate::job::JobId, file: FileStatus) -> Resu
 
 type Failed = Option<(usize, Fault)>;
 
-fn place_all(job: crate::job::JobId, files: &[FileStatus]) -> (Vec<u32>, Failed) {
+fn place_all(job: crate::job::JobId, files: &[FileStatus], existing: Existing) -> (Vec<u32>, Failed) {
     let mut placed = Vec::new();
     let mut directories = BTreeSet::new();
     let mut failed = None;
@@ -111,13 +112,19 @@ fn place_all(job: crate::job::JobId, files: &[FileStatus]) -> (Vec<u32>, Failed)
             }
             continue;
         }
-        match place(&temporary, file) {
+        match place(&temporary, file, existing) {
             Ok(directory) => {
                 placed.push(file.index);
                 directories.extend(directory);
             }
             Err(why) => {
-                failed = Some((at, Fault::local(&why)));
+                let taken = existing == Existing::Fail && why.kind() == io::ErrorKind::AlreadyExists;
+                let fault = if taken {
+                    Fault::in_the_way()
+                } else {
+                    Fault::local(&why)
+                };
+                failed = Some((at, fault));
                 break;
             }
         }
@@ -135,19 +142,24 @@ fn place_all(job: crate::job::JobId, files: &[FileStatus]) -> (Vec<u32>, Failed)
 }
 
 /// Puts one file in its place; its data was synced before it counted as transferred.
-fn place(temporary: &Path, file: &FileStatus) -> io::Result<Option<PathBuf>> {
-    let destination = Path::new(&file.local);
+fn place(temporary: &Path, file: &FileStatus, existing: Existing) -> io::Result<Option<PathBuf>> {
+    let destination = naming::target(file, existing);
     if let Some(modified) = file.last_modified.as_deref()
         && let Err(why) = set_modified(temporary, modified)
         && why.kind() != io::ErrorKind::NotFound
     {
         tracing::warn!("cannot set the time of {}: {why}", temporary.display());
     }
-    match std::fs::rename(temporary, destination) {
+    match naming::put(temporary, &destination, existing) {
         Ok(()) => {}
         // Renamed before a crash that kept it from being recorded. The size tells it from an older
         // file that merely has the name.
-        Err(why) if why.kind() == io::ErrorKind::NotFound && is_there(destination, file) => {}
+        Err(why) if why.kind() == io::ErrorKind::NotFound && is_there(&destination, file) => {}
+        // What was there was as good, and nothing was fetched, or it was dropped before a crash.
+        Err(why)
+            if why.kind() == io::ErrorKind::NotFound
+                && existing == Existing::Keep
+                && destination.exists() => {}
         Err(why) => return Err(why),
     }
     Ok(destination.parent().map(Path::to_path_buf))

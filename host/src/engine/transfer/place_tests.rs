@@ -42,7 +42,7 @@ fn b44_b124_whole_files_are_placed_with_their_time_and_the_rest_is_dropped() {
     let scene = scene();
     std::fs::write(scene.dir.path().join("f0"), "an older one").unwrap();
     for round in 0..2 {
-        let (placed, failed) = place_all(scene.job, &scene.files);
+        let (placed, failed) = place_all(scene.job, &scene.files, Existing::Overwrite);
         assert_eq!((placed, failed), (vec![0, 2], None), "round {round}");
         assert_eq!(names(scene.dir.path()), ["f0", "f2"]);
     }
@@ -55,14 +55,17 @@ fn b44_b124_whole_files_are_placed_with_their_time_and_the_rest_is_dropped() {
 fn b45_a_file_that_cannot_be_placed_leaves_those_before_it_placed() {
     let scene = scene();
     std::fs::create_dir_all(scene.dir.path().join("f2/full")).unwrap();
-    let (placed, failed) = place_all(scene.job, &scene.files);
+    let (placed, failed) = place_all(scene.job, &scene.files, Existing::Overwrite);
     assert_eq!(placed, [0]);
     let (at, fault) = failed.unwrap();
     assert_eq!(at, 2);
     assert_eq!(fault.context, crate::job::ErrorContext::LocalFile);
     assert_eq!(fault.code, Code::errno(libc::EISDIR));
     std::fs::remove_dir_all(scene.dir.path().join("f2")).unwrap();
-    assert_eq!(place_all(scene.job, &scene.files), (vec![0, 2], None));
+    assert_eq!(
+        place_all(scene.job, &scene.files, Existing::Overwrite),
+        (vec![0, 2], None)
+    );
 }
 
 #[test]
@@ -70,7 +73,7 @@ fn a_lost_temporary_file_is_an_error_even_if_an_older_file_has_the_name() {
     let scene = scene();
     std::fs::remove_file(disk::temporary_path(scene.job, &scene.files[0])).unwrap();
     std::fs::write(scene.dir.path().join("f0"), "an older one").unwrap();
-    let (placed, failed) = place_all(scene.job, &scene.files);
+    let (placed, failed) = place_all(scene.job, &scene.files, Existing::Overwrite);
     assert_eq!(placed, [0_u32; 0]);
     assert_eq!(failed.unwrap().1.code, Code::errno(libc::ENOENT));
 }

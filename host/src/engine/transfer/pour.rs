@@ -10,7 +10,6 @@
 //! ```
 //! A checkpoint counts only what was synced before it (P9).
 
-use std::fs::File;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,8 +20,9 @@ use tokio::task::{JoinHandle, spawn_blocking};
 use tokio_util::sync::CancellationToken;
 
 use super::Progress;
-use super::disk::{self, joined};
+use super::disk::joined;
 use super::fault::{Fault, Halt};
+use super::sink::Sink;
 use crate::clock::Clock;
 use crate::engine::Quota;
 use crate::job::FileStatus;
@@ -65,6 +65,8 @@ pub(super) struct Expect {
     pub(super) total: Option<u64>,
     /// Where this body ends within the file, if it was announced.
     pub(super) end: Option<u64>,
+    /// Nothing is left to be proven of a file whose last byte is here: it counts as whole at once.
+    pub(super) seal: bool,
 }
 
 /// Boxed: most events of the loop are small.
@@ -75,7 +77,7 @@ pub(super) struct Pour<'a, P> {
     pub(super) progress: &'a P,
     pub(super) clock: &'a Clock,
     pub(super) stop: &'a CancellationToken,
-    pub(super) temp: Arc<File>,
+    pub(super) temp: Arc<Sink>,
     pub(super) expect: Expect,
     idle: Duration,
     state: State,
@@ -118,7 +120,7 @@ impl<'a, P: Progress> Pour<'a, P> {
         progress: &'a P,
         clock: &'a Clock,
         stop: &'a CancellationToken,
-        temp: Arc<File>,
+        temp: Arc<Sink>,
         expect: Expect,
         idle: Duration,
         file: FileStatus,
@@ -263,7 +265,7 @@ impl<'a, P: Progress> Pour<'a, P> {
     fn write(&mut self) -> JoinHandle<io::Result<()>> {
         let (batch, offset) = self.hand_out();
         let temp = Arc::clone(&self.temp);
-        spawn_blocking(move || disk::write_at(&temp, offset, &batch))
+        spawn_blocking(move || temp.write_at(offset, &batch))
     }
 
     fn save(&mut self) -> BoxFuture<'a, Saved> {
@@ -273,11 +275,11 @@ impl<'a, P: Progress> Pour<'a, P> {
         file.bytes_transferred = self.state.handed;
         if matches!(self.state.end, Some(End::Whole)) {
             file.bytes_total = Some(file.bytes_transferred);
-            file.transferred = true;
+            file.transferred = self.expect.seal;
         }
         let temp = Arc::clone(&self.temp);
         let synced = spawn_blocking(move || {
-            disk::write_at(&temp, offset, &batch)?;
+            temp.write_at(offset, &batch)?;
             drop(batch);
             temp.sync_data()
         });

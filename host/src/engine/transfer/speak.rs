@@ -28,7 +28,7 @@ use super::lanes::{Lane, Lanes};
 use super::proof::{Proof, Tries};
 use super::redirect::{Hop, Rules};
 use super::tls::Material;
-use super::{disk, secret};
+use super::{disk, secret, target};
 use crate::engine::RunEnd;
 use crate::job::{
     AuthTarget, ErrorContext, FileStatus, Header, HttpSpec, Job, Redirects, StatusClass, Timestamp,
@@ -121,7 +121,9 @@ impl Speaker {
         };
         let lanes = Lanes::new(&http.proxy, clients, &read.proxy, read.tls)?;
         let origins = if secrets {
-            let urls = files.iter().filter_map(|file| Url::parse(&file.remote).ok());
+            let urls = files
+                .iter()
+                .filter_map(|file| Url::parse(&target::spoken(&file.remote)).ok());
             urls.map(|url| url.origin()).collect()
         } else {
             HashSet::new()
@@ -169,9 +171,29 @@ impl Speaker {
     /// # Errors
     /// What kept the last try from being answered, and redirects that may not be followed.
     pub(super) async fn send(&self, make: impl Fn(&Client) -> RequestBuilder) -> Result<Response, Fault> {
+        self.converse(make, self.secrets).await
+    }
+
+    /// Sends what brings its own right to be answered, such as a signature: as [`Speaker::send`], but no
+    /// secret of the job goes with it, whosever server it is.
+    ///
+    /// # Errors
+    /// As of [`Speaker::send`].
+    pub(super) async fn send_bare(
+        &self,
+        make: impl Fn(&Client) -> RequestBuilder,
+    ) -> Result<Response, Fault> {
+        self.converse(make, false).await
+    }
+
+    async fn converse(
+        &self,
+        make: impl Fn(&Client) -> RequestBuilder,
+        secrets: bool,
+    ) -> Result<Response, Fault> {
         let maker = self.clients.shared();
         let first = built(&make, maker)?;
-        let trusted = self.secrets && self.origins.contains(&first.url().origin());
+        let trusted = secrets && self.origins.contains(&first.url().origin());
         let mut hop = Hop::first(first.url().clone(), first.method().clone());
         let mut tries = AllTries::default();
         let mut ready = Some(first);
@@ -288,6 +310,12 @@ impl Speaker {
         (after != before).then(|| after.into())
     }
 
+    /// Whether a fault leaves open if the server did what the method asks, which must not be asked
+    /// again then, of nobody (B-144).
+    pub(super) fn asks_once(&self, fault: &Fault) -> bool {
+        fault.context == ErrorContext::GeneralTransport && self.method != Method::GET
+    }
+
     /// What a fault means to this job: its own classes of statuses (B-82…B-85), and the network errors
     /// of a method that must not be repeated unasked (B-144).
     pub(super) fn weigh(&self, mut fault: Fault) -> Fault {
@@ -297,7 +325,7 @@ impl Speaker {
             Some(StatusClass::Fatal) => fault.class = Class::Fatal,
             None => {}
         }
-        if fault.context == ErrorContext::GeneralTransport && self.method != Method::GET {
+        if self.asks_once(&fault) {
             fault.class = Class::Fatal;
         }
         let proof = match status {

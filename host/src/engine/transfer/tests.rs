@@ -2,12 +2,14 @@
 
 mod broken;
 mod names;
+mod proofs;
+mod ranges;
 mod resume;
 mod scene;
 
 use super::*;
-pub(super) use scene::file;
 use scene::{Reply, Scene, body, code, ok};
+pub(super) use scene::{config, file};
 
 use crate::job::StatusClass;
 

@@ -29,6 +29,7 @@ use tokio_util::sync::CancellationToken;
 use super::anew::StartOvers;
 use super::fault::{Fault, Halt};
 use super::speak::Speaker;
+use super::target::{self, Targets};
 use super::{Progress, disk};
 use crate::clock::Clock;
 use crate::engine::{RunControl, RunEnd, Stopped};
@@ -72,6 +73,7 @@ pub(super) struct Upload<'a, P> {
     pub(super) job: &'a Job,
     pub(super) idle: Duration,
     pub(super) start_overs: &'a StartOvers,
+    pub(super) targets: &'a Targets,
 }
 
 /// The file while it is worked on.
@@ -186,6 +188,7 @@ impl<P: UploadProgress> Upload<'_, P> {
     /// The protocol: the submitter's, or what the server offers.
     async fn choose(&self, work: &mut Work) -> Result<Way, Break> {
         match self.job.spec.transfer().upload.protocol {
+            UploadProtocol::Auto if target::takes_put_alone(&work.file.remote) => Ok(Way::Put),
             UploadProtocol::Put => Ok(Way::Put),
             UploadProtocol::Post => Ok(Way::Post),
             UploadProtocol::Bits => Ok(Way::Bits(BitsWay::default())),

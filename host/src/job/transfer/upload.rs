@@ -69,6 +69,14 @@ impl UploadSpec {
             let why = "the file of an upload is sent as it is: no ranges, mirrors, checksum or size";
             return Err((Code::INVALIDARG, why.to_owned()));
         }
+        let store = files.iter().any(|file| file.remote.starts_with("s3:"));
+        if store
+            && (kind != JobKind::Upload
+                || !matches!(self.protocol, UploadProtocol::Auto | UploadProtocol::Put))
+        {
+            let why = "an object store takes a file by `put`, and answers nothing";
+            return Err((Code::NOTIMPL, why.to_owned()));
+        }
         match (kind, self.protocol) {
             (JobKind::Upload, _) if self.reply.is_some() => {
                 let why = "an upload has no reply; submit it as `upload-reply`";

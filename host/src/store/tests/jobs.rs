@@ -391,3 +391,50 @@ async fn jobs_of_a_saturated_host_hide_nobody() {
     assert_eq!(runs.len(), 7, "six of one host, one of the other");
     assert!(runs.iter().any(|run| run.job.id == other.id));
 }
+
+fn exclusive(local: &str, exclusive: bool) -> NewJob {
+    let mut new = new_job();
+    new.files = vec![crate::job::FileSpec::new("http://h/x", local)];
+    let mut transfer = crate::job::TransferSpec::default();
+    transfer.placing.exclusive = exclusive;
+    new.spec.transfer = Some(Box::new(transfer));
+    new
+}
+
+#[tokio::test]
+async fn b19_a_destination_that_a_job_has_for_itself_is_refused_to_the_next() {
+    let bench = Bench::new(&[]).await;
+    let first = bench.store().submit(exclusive("/d/x", true)).await.unwrap().job;
+    let refused = bench.store().submit(exclusive("/d/x", true)).await.unwrap_err();
+    assert!(refused.to_string().contains(&first.id.to_string()), "{refused}");
+    bench.store().submit(exclusive("/d/y", true)).await.unwrap();
+    let many = vec![exclusive("/d/z", true), exclusive("/d/z", true)];
+    assert!(bench.store().submit_many(many).await.is_err(), "all or nothing");
+    bench.store().submit(exclusive("/d/z", true)).await.unwrap();
+    // BITS's own way is to look at nothing (B-19): who does not ask is not asked.
+    bench.store().submit(exclusive("/d/x", false)).await.unwrap();
+    bench.store().command(first.id, Command::Cancel).await.unwrap();
+    let outcome = Outcome::Cancelled;
+    let done = Command::IntentDone { outcome };
+    bench.store().command(first.id, done).await.unwrap();
+    bench.store().submit(exclusive("/d/x", true)).await.unwrap();
+}
+
+#[tokio::test]
+async fn d12_what_the_submitter_knows_of_the_size_counts_from_the_start() {
+    let bench = Bench::new(&[]).await;
+    let mut new = new_job();
+    let mut file = crate::job::FileSpec::new("http://h/x", "/d/x");
+    file.plan.size = Some(1000);
+    new.files = vec![file.clone(), file.clone()];
+    let job = bench.store().submit(new.clone()).await.unwrap().job;
+    assert_eq!(job.progress.bytes_total, Some(2000));
+    file.plan.size = None;
+    new.files.push(file);
+    let unknown = bench.store().submit(new).await.unwrap().job;
+    assert_eq!(unknown.progress.bytes_total, None);
+    let stored = bench.store().job(job.id).await.unwrap();
+    assert_eq!(stored.progress.bytes_total, Some(2000));
+    let files = bench.store().files(job.id, 0, 10).await.unwrap();
+    assert_eq!(files[1].bytes_total, Some(1000));
+}

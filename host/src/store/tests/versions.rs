@@ -37,6 +37,7 @@ async fn an_older_store_is_brought_up_with_its_jobs() {
              WHERE state = 'queued' AND intent IS NULL AND due IS NULL;
          ALTER TABLE jobs DROP COLUMN reply_total;
          ALTER TABLE jobs DROP COLUMN reply_transferred;
+         DROP TABLE destinations;
          PRAGMA user_version = 1;",
     )
     .unwrap();

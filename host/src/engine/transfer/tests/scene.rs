@@ -10,15 +10,30 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use super::super::client::{self, Purpose};
-use super::super::{Clients, Progress, Speaker, StartOvers, disk, fetch::Fetch};
+use super::super::{Clients, Progress, Speaker, StartOvers, Targets, disk, fetch::Fetch};
 use crate::clock::Clock;
 use crate::config::{TransferConfig, TransferRules};
 use crate::engine::{RunEnd, Stopped};
-use crate::job::{Code, FileSpec, FileStatus, HttpSpec, JobId, ProxySpec};
+use crate::job::{Code, FileSpec, FileStatus, HttpSpec, JobId, PlacingSpec, ProxySpec};
 
 /// A file as it stands before its first run.
 pub(in super::super) fn file(index: u32, remote: &str, local: &Path) -> FileStatus {
     FileStatus::new(index, FileSpec::new(remote, local.to_str().unwrap()))
+}
+
+/// A configuration of which nothing is said.
+pub(in super::super) fn config() -> TransferConfig {
+    TransferConfig {
+        rules: TransferRules::default(),
+        slots: 1,
+        slots_per_host: 1,
+        connect_timeout: Duration::from_secs(5),
+        idle_timeout: Duration::from_secs(20),
+        user_agent: "sexton-test".to_owned(),
+        ca: Vec::new(),
+        proxy: ProxySpec::DEFAULT,
+        s3: std::collections::BTreeMap::new(),
+    }
 }
 
 /// Bytes that differ from place to place.
@@ -33,12 +48,17 @@ pub(super) fn ok(content: &[u8], headers: &str) -> Reply {
 
 /// A 206 of `content` from `start`.
 pub(super) fn part(content: &[u8], start: usize, headers: &str) -> Reply {
+    span(content, start, content.len(), headers)
+}
+
+/// A 206 of `content` from `start` up to `end`.
+pub(super) fn span(content: &[u8], start: usize, end: usize, headers: &str) -> Reply {
     let range = format!(
         "Content-Range: bytes {start}-{}/{}\r\n{headers}",
-        content.len() - 1,
+        end - 1,
         content.len()
     );
-    Reply::new("206 Partial Content", &content[start..], &range)
+    Reply::new("206 Partial Content", &content[start..end], &range)
 }
 
 /// The code of an end that has one.
@@ -140,8 +160,34 @@ pub(super) struct Scene {
     pub(super) idle: Duration,
     pub(super) start_overs: StartOvers,
     pub(super) http: HttpSpec,
+    pub(super) placing: PlacingSpec,
     asked: Arc<Mutex<Vec<String>>>,
-    script: Arc<Mutex<Vec<Reply>>>,
+    script: Arc<Mutex<Script>>,
+}
+
+/// What the server answers.
+#[derive(Default)]
+struct Script {
+    replies: Vec<Reply>,
+    /// In place of them: a file, and its `ETag`, whatever range of it is asked for.
+    content: Option<(Vec<u8>, String)>,
+}
+
+impl Script {
+    fn next(&mut self, asked: &str) -> Reply {
+        if let Some((content, tag)) = &self.content {
+            let range = asked.split("range: bytes=").nth(1).expect("a range");
+            let (start, rest) = range.split_once('-').unwrap();
+            let last = rest.split_once('\r').unwrap().0.parse::<usize>();
+            let end = last.map_or(content.len(), |last| last + 1);
+            return span(content, start.parse().unwrap(), end, &format!("ETag: {tag}\r\n"));
+        }
+        if self.replies.len() > 1 {
+            self.replies.remove(0)
+        } else {
+            self.replies[0].clone()
+        }
+    }
 }
 
 impl Scene {
@@ -151,7 +197,10 @@ impl Scene {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let remote = format!("http://{}/x", listener.local_addr().unwrap());
         let asked = Arc::new(Mutex::new(Vec::new()));
-        let script = Arc::new(Mutex::new(script));
+        let script = Arc::new(Mutex::new(Script {
+            replies: script,
+            content: None,
+        }));
         tokio::spawn(serve(listener, Arc::clone(&script), Arc::clone(&asked)));
         Self {
             file: file(0, &remote, &dir.path().join("x")),
@@ -162,6 +211,7 @@ impl Scene {
             idle: Duration::from_secs(20),
             start_overs: StartOvers::default(),
             http: HttpSpec::default(),
+            placing: PlacingSpec::default(),
             asked,
             script,
         }
@@ -178,7 +228,12 @@ impl Scene {
     }
 
     pub(super) fn then(&self, script: Vec<Reply>) {
-        *self.script.lock().unwrap() = script;
+        self.script.lock().unwrap().replies = script;
+    }
+
+    /// Answers every range of a file from now on.
+    pub(super) fn serve(&self, content: Vec<u8>, tag: &str) {
+        self.script.lock().unwrap().content = Some((content, tag.to_owned()));
     }
 
     pub(super) async fn run(&self) -> RunEnd {
@@ -188,14 +243,8 @@ impl Scene {
 
     pub(super) fn config(&self) -> TransferConfig {
         TransferConfig {
-            rules: TransferRules::default(),
-            slots: 1,
-            slots_per_host: 1,
-            connect_timeout: Duration::from_secs(5),
             idle_timeout: self.idle,
-            user_agent: "sexton-test".to_owned(),
-            ca: Vec::new(),
-            proxy: ProxySpec::DEFAULT,
+            ..config()
         }
     }
 
@@ -213,6 +262,9 @@ impl Scene {
             attempt: 7,
             idle: self.idle,
             start_overs: &self.start_overs,
+            targets: &Targets::new(&self.config()),
+            placing: &self.placing,
+            existing: self.placing.existing(crate::job::Profile::Sexton),
         };
         fetch.run(files).await
     }
@@ -257,7 +309,7 @@ impl Scene {
     }
 }
 
-async fn serve(listener: TcpListener, script: Arc<Mutex<Vec<Reply>>>, asked: Arc<Mutex<Vec<String>>>) {
+async fn serve(listener: TcpListener, script: Arc<Mutex<Script>>, asked: Arc<Mutex<Vec<String>>>) {
     loop {
         let (mut socket, _) = listener.accept().await.unwrap();
         let mut head = Vec::new();
@@ -270,18 +322,9 @@ async fn serve(listener: TcpListener, script: Arc<Mutex<Vec<Reply>>>, asked: Arc
         if head.is_empty() {
             continue;
         }
-        asked
-            .lock()
-            .unwrap()
-            .push(String::from_utf8(head).unwrap().to_lowercase());
-        let reply = {
-            let mut script = script.lock().unwrap();
-            if script.len() > 1 {
-                script.remove(0)
-            } else {
-                script[0].clone()
-            }
-        };
+        let head = String::from_utf8(head).unwrap().to_lowercase();
+        let reply = script.lock().unwrap().next(&head);
+        asked.lock().unwrap().push(head);
         tokio::spawn(async move {
             let _ = socket.write_all(&reply.bytes).await;
             if reply.hang {

@@ -11,11 +11,14 @@ use super::super::answer::{self, Answer, Asked};
 use super::super::fault::Fault;
 use super::super::fetch::Fetch;
 use super::super::pour::{End, Expect, Pour};
+use super::super::sink::Sink;
 use super::super::{Progress, disk};
 use super::session::Session;
 use super::{Break, Upload, UploadProgress, Work};
 use crate::engine::{RunEnd, Stopped};
-use crate::job::{Code, FileSpec, FileStatus, Job, JobKind, JobState, Leg, ReplyProgress, reply_path};
+use crate::job::{
+    Code, Existing, FileSpec, FileStatus, Job, JobKind, JobState, Leg, ReplyProgress, reply_path,
+};
 use crate::store::FileCheckpoint;
 
 /// Largest reply that is handed out before the job is completed (B-49).
@@ -42,13 +45,17 @@ impl<P: UploadProgress> Upload<'_, P> {
         let temp = disk::blocking(move || disk::create(&path))
             .await
             .map_err(broken)?;
-        let expect = Expect { total, end: total };
+        let expect = Expect {
+            total,
+            end: total,
+            seal: true,
+        };
         let silent = Silent;
         let pour = Pour::new(
             &silent,
             self.clock,
             self.stop,
-            Arc::new(temp),
+            Arc::new(Sink::new(temp, None)),
             expect,
             self.idle,
             reply,
@@ -95,6 +102,9 @@ impl<P: UploadProgress> Upload<'_, P> {
             attempt: self.job.attempt,
             idle: self.idle,
             start_overs: self.start_overs,
+            targets: self.targets,
+            placing: &self.job.spec.transfer().placing,
+            existing: Existing::Overwrite,
         };
         let end = fetch.run(vec![reply]).await;
         let last = told.last.into_inner().unwrap_or_else(PoisonError::into_inner);

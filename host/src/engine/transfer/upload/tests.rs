@@ -11,12 +11,11 @@ use super::super::client::Purpose;
 use super::super::clients::Clients;
 use super::super::speak::Speaker;
 use super::*;
-use crate::config::{TransferConfig, TransferRules};
+use crate::config::TransferConfig;
 use crate::engine::bandwidth::Bandwidth;
 use crate::engine::throttle::{Bucket, LiveLevel, Throttle};
 use crate::job::{
-    ErrorInfo, FileSpec, HttpSpec, JobId, JobSpec, JobState, Priority, Profile, Progress as Sums, ProxySpec,
-    Timestamp,
+    ErrorInfo, FileSpec, HttpSpec, JobId, JobSpec, JobState, Priority, Profile, Progress as Sums, Timestamp,
 };
 
 const SIZE: usize = 100_000;
@@ -103,14 +102,8 @@ fn file(remote: &str, local: &Path) -> FileStatus {
 
 fn config() -> TransferConfig {
     TransferConfig {
-        slots: 1,
-        slots_per_host: 1,
-        connect_timeout: Duration::from_secs(5),
         idle_timeout: IDLE,
-        user_agent: "sexton-test".to_owned(),
-        ca: Vec::new(),
-        proxy: ProxySpec::DEFAULT,
-        rules: TransferRules::default(),
+        ..crate::engine::transfer::tests::config()
     }
 }
 
@@ -163,6 +156,7 @@ async fn sending(
         job: &teller.job,
         idle: IDLE,
         start_overs: &StartOvers::default(),
+        targets: &Targets::new(&config()),
     };
     let mut run = Box::pin(upload.run(vec![file(&remote, &local)]));
     watch(&mut run, taken).await;

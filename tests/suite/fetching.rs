@@ -6,6 +6,7 @@ mod objects;
 mod places;
 mod placing;
 mod ranges;
+mod trust;
 
 use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;

@@ -80,6 +80,12 @@ impl Bucket {
         self.changed.notify_waiters();
     }
 
+    /// All that was ever taken.
+    #[cfg(test)]
+    pub(super) fn taken(&self) -> f64 {
+        self.sums().taken
+    }
+
     /// Takes `bytes`; they may go when [`Bucket::wait`] returns.
     fn reserve(&self, bytes: u64) -> Option<Ticket> {
         if !self.is_limited() {

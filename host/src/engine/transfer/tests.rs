@@ -1,6 +1,7 @@
 //! Fetching, against servers that misbehave one way each.
 
 mod broken;
+mod limits;
 mod names;
 mod proofs;
 mod ranges;

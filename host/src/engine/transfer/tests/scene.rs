@@ -13,7 +13,7 @@ use super::super::client::{self, Purpose};
 use super::super::{Clients, Progress, Speaker, StartOvers, Targets, disk, fetch::Fetch};
 use crate::clock::Clock;
 use crate::config::{TransferConfig, TransferRules};
-use crate::engine::{RunEnd, Stopped};
+use crate::engine::{Quota, RunEnd, Stopped, Throttle};
 use crate::job::{Code, FileSpec, FileStatus, HttpSpec, JobId, PlacingSpec, ProxySpec};
 
 /// A file as it stands before its first run.
@@ -119,6 +119,8 @@ pub(super) struct Recorder {
     pub(super) stop_at: Option<(u64, CancellationToken)>,
     /// Never answers a checkpoint that has bytes.
     pub(super) stall: bool,
+    pub(super) throttle: Option<Throttle>,
+    pub(super) quota: Option<Quota>,
 }
 
 impl Progress for Recorder {
@@ -147,6 +149,14 @@ impl Progress for Recorder {
         }
         files.push(file);
         Ok(())
+    }
+
+    fn throttle(&self) -> Option<&Throttle> {
+        self.throttle.as_ref()
+    }
+
+    fn quota(&self) -> Option<&Quota> {
+        self.quota.as_ref()
     }
 }
 

@@ -143,6 +143,22 @@ fn an_object_is_fetched_like_any_file_whole_in_ranges_and_in_segments() {
 }
 
 #[test]
+fn an_object_is_sent_by_a_signed_put() {
+    let Some(moto) = Moto::start() else { return };
+    let mut host = moto.host();
+    host.start();
+    let bytes = body(3 * MIB, 42);
+    std::fs::write(host.path("up.bin"), &bytes).unwrap();
+    let url = "s3://media/sent/up.bin";
+    host.cli(&["submit", "upload", "up.bin", url, "--wait"]).code(0);
+    host.download_to(url, &host.path("back"), &["--wait"]);
+    assert!(content(&host, "back") == bytes);
+    let line = ["submit", "upload", "up.bin", url, "--protocol", "tus"];
+    let refused = host.cli(&line).code(2);
+    assert!(refused.stderr.contains("takes a file by `put`"), "{refused:?}");
+}
+
+#[test]
 fn b96_a_key_that_is_not_to_be_had_is_an_error() {
     let config = "[transfer.s3.media]\nendpoint = \"http://127.0.0.1:9\"\n\
         access_key = \"env:SEXTON_NO_SUCH_VARIABLE\"\nsecret_key = \"env:HOME\"\npath_style = true\n";

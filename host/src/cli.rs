@@ -11,6 +11,7 @@ mod follow;
 mod job;
 mod jobview;
 mod output;
+mod language;
 mod plugin;
 mod status;
 mod submit;
@@ -34,6 +35,7 @@ pub use error::{CliError, Complaint, report};
 pub use exit::ExitStatus;
 pub use output::Output;
 pub use table::{Cell, Table, Tone};
+pub use language::{LanguageArgs, TEXTS};
 pub use task::{ClientCommand, Local, Task};
 pub use text::clean;
 

@@ -4,6 +4,7 @@
 //! Nothing in this room does I/O, waits, or reads a clock; times come in as arguments. Live work
 //! and crash recovery go through the same [`apply`].
 
+mod advice;
 mod code;
 mod command;
 mod delivery;
@@ -22,6 +23,7 @@ mod transfer;
 
 pub use code::Code;
 pub use command::{Command, Due, Refusal, Transition};
+pub use advice::Nature;
 pub use delivery::{DeliveryState, Reply, StateRead, StateWrite};
 pub use error::{ErrorContext, ErrorInfo, FileRef, Leg};
 pub use event::{EventKind, Interface, Role, Route, Router};
@@ -40,4 +42,6 @@ pub use transfer::{HttpSpec, LimitSpec, PlacingSpec, TransferSpec, UploadSpec};
 #[cfg(test)]
 mod law_matrix;
 #[cfg(test)]
+#[cfg(test)]
+mod code_tests;
 mod law_tests;

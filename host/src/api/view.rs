@@ -131,9 +131,9 @@ pub struct ErrorView {
     pub description: String,
     /// The documented sentence for the context.
     pub context_description: String,
-    /// The file being worked on.
+    /// The file being worked on; `None` is `BG_E_FILE_NOT_AVAILABLE`.
     pub file: Option<ErrorFileView>,
-    /// `http`, `https`, `file`.
+    /// `http`, `https`, `file`; `None` is `BG_E_PROTOCOL_NOT_AVAILABLE`.
     pub protocol: Option<String>,
     /// Which direction.
     pub leg: Option<Leg>,

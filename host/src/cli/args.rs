@@ -10,6 +10,7 @@ use clap_complete::Shell;
 
 use super::exit::ExitStatus;
 use super::value::{delivery_id, duration, job_id, label, profile_parser, words};
+use super::language::LanguageArgs;
 use crate::api::view::{DeliveryId, DeliveryState, JobId, JobState, PluginName, Priority, Profile};
 
 /// Runs unattended background work and calls your handler when it ends or goes wrong.
@@ -99,6 +100,15 @@ pub enum Command {
     #[command(subcommand)]
     Delivery(DeliveryCommand),
     /// Show how the host is
+    /// Explain an error code: its name, what it says, and what to do
+    Error {
+        /// The code: 0x80200013, BG_E_INSUFFICIENT_RANGE_SUPPORT, HTTP_403, 403, -2145386477
+        #[arg(allow_negative_numbers = true)]
+        code: String,
+        /// The language of the texts
+        #[command(flatten)]
+        language: LanguageArgs,
+    },
     Status,
     /// Have the host read its configuration again
     Reload,
@@ -237,6 +247,9 @@ pub enum JobCommand {
     /// Follow a job to its end; exit 1 if it failed
     Watch {
         /// The job
+        /// The language of the texts
+        #[command(flatten)]
+        language: LanguageArgs,
         #[arg(value_parser = job_id)]
         id: JobId,
     },

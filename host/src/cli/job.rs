@@ -32,13 +32,14 @@ pub(super) async fn run(
             }
             Ok(ExitStatus::Done)
         }
-        JobCommand::Error { id } => {
+        JobCommand::Error { id, language } => {
             let error = client.error(id).await?;
             if output.is_json() {
                 output.object(&error)?;
             } else {
                 jobview::show_error(&error, output)?;
             }
+            language.note(output);
             Ok(ExitStatus::Done)
         }
         JobCommand::Watch { id } => watch(id, client, output).await,

@@ -4,7 +4,7 @@ use super::CliError;
 use super::output::Output;
 use super::table::{Cell, Table, Tone};
 use super::text::{bytes_of, profile, relative, time};
-use crate::api::view::{ErrorView, FileView, Intent, JobKind, JobState, JobView, Outcome, Timestamp};
+use crate::api::view::{Code, ErrorView, FileView, Intent, JobKind, JobState, JobView, Outcome, Timestamp};
 
 /// The state in one word or two. For `batch` and `query` nothing is transferred, it runs.
 pub(super) fn state_text(job: &JobView) -> String {
@@ -114,15 +114,25 @@ pub(super) fn show_error(error: &ErrorView, output: &mut Output<'_>) -> Result<(
         ("description", error.description.clone()),
         (
             "context",
-            format!("{}: {}", error.context, error.context_description),
+            format!(
+                "{} ({}): {}",
+                error.context,
+                error.context.number(),
+                error.context_description
+            ),
+/// What a member of the error object that is not there is called (B-77).
+fn not_tied(code: Code) -> String {
+    format!("none ({})", code.name().unwrap_or_default())
+}
+
         ),
     ];
-    if let Some(file) = &error.file {
-        fields.push(("remote", file.remote.clone()));
-        fields.push(("local", file.local.clone()));
-    }
-    if let Some(protocol) = &error.protocol {
-        fields.push(("protocol", protocol.clone()));
+    match &error.file {
+        Some(file) => {
+            fields.push(("remote", file.remote.clone()));
+            fields.push(("local", file.local.clone()));
+        }
+        None => fields.push(("file", not_tied(Code::FILE_NOT_AVAILABLE))),
     }
     if let Some(leg) = error.leg {
         fields.push(("leg", leg.to_string()));
@@ -133,6 +143,11 @@ pub(super) fn show_error(error: &ErrorView, output: &mut Output<'_>) -> Result<(
 }
 
 fn show_files(files: &[FileView], total: u32, output: &mut Output<'_>) -> Result<(), CliError> {
+    let protocol = error.protocol.clone();
+    fields.push((
+        "protocol",
+        protocol.unwrap_or_else(|| not_tied(Code::PROTOCOL_NOT_AVAILABLE)),
+    ));
     output.line("")?;
     let mut table = Table::new(&["FILE", "STATE", "PROGRESS", "REMOTE → LOCAL"]);
     for file in files {

@@ -8,6 +8,7 @@ use super::args::{
     Command, ConfigCommand, DbCommand, DeliveryCommand, JobCommand, PluginAddArgs, PluginCommand,
     PluginRemoveArgs, SubmitCommand,
 };
+use super::language::LanguageArgs;
 
 /// A command, sorted by who carries it out.
 #[derive(Debug)]
@@ -44,6 +45,13 @@ pub enum Local {
     PluginRemove(PluginRemoveArgs),
     /// `db …`
     Db(DbCommand),
+    /// `error`
+    Error {
+        /// The code, however it is written.
+        code: String,
+        /// In which language.
+        language: LanguageArgs,
+    },
     /// `completions`: see [`super::completions`].
     Completions {
         /// For which shell.
@@ -91,6 +99,7 @@ impl Command {
             Self::Config(command) => Task::Local(Local::Config(command)),
             Self::Demo { stay } => Task::Local(Local::Demo { stay }),
             Self::Db(command) => Task::Local(Local::Db(command)),
+            Self::Error { code, language } => Task::Local(Local::Error { code, language }),
             Self::Completions { shell } => Task::Local(Local::Completions { shell }),
             Self::CompileComponent { input, output } => {
                 Task::Local(Local::CompileComponent { input, output })

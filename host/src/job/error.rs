@@ -45,6 +45,12 @@ words! {
 }
 
 impl ErrorContext {
+    /// The number that BITS gives it.
+    #[must_use]
+    pub const fn number(self) -> u32 {
+        self as u32
+    }
+
     /// The documented sentence for the context.
     #[must_use]
     pub const fn describe(self) -> &'static str {

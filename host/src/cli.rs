@@ -4,14 +4,15 @@
 //! [`run_client`], [`Task::Local`] to `app`, which needs no host for it.
 
 mod args;
+mod args_notify;
 mod delivery;
 mod error;
 mod exit;
 mod follow;
 mod job;
 mod jobview;
-mod output;
 mod language;
+mod output;
 mod plugin;
 mod status;
 mod submit;
@@ -31,11 +32,12 @@ pub use args::{
     Global, JobCommand, PluginAddArgs, PluginCommand, PluginRemoveArgs, SubmitCommand, SubmitOptions,
     completions, parse, parse_from,
 };
+pub use args_notify::{NotifyArgs, RegisterArgs};
 pub use error::{CliError, Complaint, report};
 pub use exit::ExitStatus;
+pub use language::{LanguageArgs, TEXTS};
 pub use output::Output;
 pub use table::{Cell, Table, Tone};
-pub use language::{LanguageArgs, TEXTS};
 pub use task::{ClientCommand, Local, Task};
 pub use text::clean;
 

@@ -14,16 +14,18 @@ mod failure;
 mod file;
 mod id;
 mod law;
+mod law_properties;
 mod model;
+mod notify;
 mod policy;
 mod profile;
 mod refused;
 mod time;
 mod transfer;
 
+pub use advice::Nature;
 pub use code::Code;
 pub use command::{Command, Due, Refusal, Transition};
-pub use advice::Nature;
 pub use delivery::{DeliveryState, Reply, StateRead, StateWrite};
 pub use error::{ErrorContext, ErrorInfo, FileRef, Leg};
 pub use event::{EventKind, Interface, Role, Route, Router};
@@ -33,6 +35,7 @@ pub use id::{DeliveryId, InvalidName, JobId, OwnerName, PluginName};
 pub use law::apply;
 pub(crate) use model::words;
 pub use model::{Family, Intent, Job, JobKind, JobSpec, JobState, Outcome, Priority, UnknownWord};
+pub use notify::{FlagsRefused, NotifyFlag, Registration};
 pub use policy::{FailurePolicy, Ladder, Next, Policy, Then, Tries, jitter_fraction, next_step};
 pub use profile::{Backoff, Profile};
 pub use refused::RefusedKey;
@@ -40,8 +43,8 @@ pub use time::Timestamp;
 pub use transfer::{HttpSpec, LimitSpec, PlacingSpec, TransferSpec, UploadSpec};
 
 #[cfg(test)]
+mod code_tests;
+#[cfg(test)]
 mod law_matrix;
 #[cfg(test)]
-#[cfg(test)]
-mod code_tests;
 mod law_tests;

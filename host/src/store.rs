@@ -16,6 +16,7 @@ mod order;
 mod outbox;
 mod read;
 mod recover;
+mod register;
 mod roles;
 mod rows;
 mod schema;
@@ -26,6 +27,7 @@ mod tally;
 mod timers;
 mod trace;
 mod types;
+mod validate;
 mod writer;
 
 #[cfg(test)]

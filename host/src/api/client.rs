@@ -25,7 +25,7 @@ use super::request::{
 };
 use super::view::{
     CountView, DeliveriesView, DeliveryId, DeliveryRecord, ErrorBody, ErrorView, FilesView, JobId, JobView,
-    JobsView, PluginName, PluginsView, Priority, Problem, StatusView, SubmittedView,
+    JobsView, PluginName, PluginsView, Problem, StatusView, SubmittedView,
 };
 
 /// Longest wait for an answer to begin. The host answers when its commit is durable; a disk that
@@ -146,6 +146,7 @@ impl Client {
     pub async fn command(&self, id: JobId, verb: JobVerb) -> Result<JobView, ClientError> {
         let path = format!("/v1/jobs/{id}/{}", verb.as_str());
         match verb {
+            JobVerb::SetValidation(request) => self.post(&path, &request).await,
             JobVerb::Resume { after_ms } => self.post(&path, &ResumeRequest { after_ms }).await,
             JobVerb::Suspend | JobVerb::Cancel | JobVerb::Complete => {
                 self.ask(Method::POST, &path, Bytes::new()).await
@@ -153,9 +154,9 @@ impl Client {
         }
     }
 
-    /// Changes a job's level.
-    pub async fn set_priority(&self, id: JobId, priority: Priority) -> Result<JobView, ClientError> {
-        let body = self.json(&ChangeRequest { priority })?;
+    /// Changes a job.
+    pub async fn change(&self, id: JobId, change: &ChangeRequest) -> Result<JobView, ClientError> {
+        let body = self.json(change)?;
         self.ask(Method::PATCH, &format!("/v1/jobs/{id}"), body).await
     }
 

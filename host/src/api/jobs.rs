@@ -9,11 +9,12 @@ use axum::http::StatusCode;
 use super::Api;
 use super::body::Body;
 use super::failure::ApiError;
+use super::notify;
 use super::query::{LIST_DEFAULT, parse};
-use super::request::{ChangeRequest, JobQuery, PageQuery, ResumeRequest};
+use super::request::{ChangeRequest, JobQuery, PageQuery, ResumeRequest, ValidationRequest};
 use super::submit::DELAY_MS_MAX;
 use super::view::{ErrorView, FileView, FilesView, JobView, JobsView};
-use crate::job::{Code, Command, JobId, Profile};
+use crate::job::{Code, Command, FileRef, JobId, Profile};
 use crate::store::JobFilter;
 
 /// Files in the view of one job; the files route pages through all.
@@ -109,6 +110,19 @@ pub(super) async fn command(
         "suspend" => Command::Suspend,
         "cancel" => Command::Cancel,
         "complete" => Command::Complete,
+        "set-validation" => {
+            let request: ValidationRequest = body.json()?;
+            let file = api.store.files(id, request.index, 1).await?.pop();
+            let file = file.filter(|file| file.index == request.index).ok_or_else(|| {
+                let message = format!("job {id} has no file {}", request.index);
+                ApiError::new(StatusCode::NOT_FOUND, Code::FILE_NOT_AVAILABLE, message)
+            })?;
+            Command::Validate {
+                file: Box::new(FileRef::of(&file)),
+                valid: request.valid,
+                at: api.clock.now(),
+            }
+        }
         "resume" => {
             let request: ResumeRequest = body.json_or_default()?;
             if request.after_ms > DELAY_MS_MAX {
@@ -133,9 +147,21 @@ pub(super) async fn change(
 ) -> Result<Json<JobView>, ApiError> {
     let id = job_id(&id)?;
     let request: ChangeRequest = body.json()?;
-    let job = api
-        .store
-        .command(id, Command::SetPriority(request.priority))
-        .await?;
+    let mut job = api.store.job(id).await?;
+    let registration = notify::registration(&request, job.kind, job.spec.profile)?;
+    if request.priority.is_none() && registration.is_none() {
+        return Err(ApiError::usage("the change names nothing to be changed"));
+    }
+    if let Some(registration) = registration {
+        if let Some(Some(handler)) = &registration.handler {
+            let known = api.host.check_handler(handler);
+            known.map_err(|(code, message)| ApiError::submission(code, message))?;
+        }
+        let command = Command::Register(Box::new(registration));
+        job = api.store.command(id, command).await?;
+    }
+    if let Some(priority) = request.priority {
+        job = api.store.command(id, Command::SetPriority(priority)).await?;
+    }
     Ok(Json(JobView::from(&job)))
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::job::{
     DeliveryId, DeliveryState, FilePlan, FileRange, FileSpec, JobId, JobKind, JobState, OwnerName,
@@ -42,6 +42,13 @@ pub struct SubmitRequest {
     /// Program and arguments run when the handler fails.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notify_command: Vec<String>,
+    /// What its handlers are told: `job-transferred`, `job-error`, `job-modification`,
+    /// `file-transferred`, or `disable`; absent, as they are subscribed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub notify: Option<Vec<String>>,
+    /// How often handlers hear of changes; absent, every 500 ms.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub notify_interval_ms: Option<u64>,
     /// The first delay between retries; absent, the profile's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retry_delay_ms: Option<u64>,
@@ -77,6 +84,8 @@ impl SubmitRequest {
             hold: None,
             handler: None,
             notify_command: Vec::new(),
+            notify: None,
+            notify_interval_ms: None,
             retry_delay_ms: None,
             no_progress_ms: None,
             transfer: TransferSpec::DEFAULT,
@@ -153,6 +162,8 @@ pub enum JobVerb {
     Cancel,
     /// Keep what is whole, drop the rest.
     Complete,
+    /// Say whether a file is good.
+    SetValidation(ValidationRequest),
 }
 
 impl JobVerb {
@@ -164,6 +175,7 @@ impl JobVerb {
             Self::Resume { .. } => "resume",
             Self::Cancel => "cancel",
             Self::Complete => "complete",
+            Self::SetValidation(_) => "set-validation",
         }
     }
 }
@@ -177,12 +189,40 @@ pub struct ResumeRequest {
     pub after_ms: u64,
 }
 
-/// `PATCH /v1/jobs/{id}`
+/// The body of `POST /v1/jobs/{id}/set-validation`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ValidationRequest {
+    /// Which file.
+    pub index: u32,
+    /// Whether its bytes are what was wanted.
+    pub valid: bool,
+}
+
+/// `PATCH /v1/jobs/{id}`: what is absent stays.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ChangeRequest {
     /// The new level.
-    pub priority: Priority,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub priority: Option<Priority>,
+    /// Its own handler from here on; `null` clears it.
+    #[serde(default, deserialize_with = "said", skip_serializing_if = "Option::is_none")]
+    pub handler: Option<Option<PluginName>>,
+    /// What its handlers are told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub notify: Option<Vec<String>>,
+    /// What runs when the handler fails; an empty list clears it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub notify_command: Option<Vec<String>>,
+    /// How often handlers hear of changes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub notify_interval_ms: Option<u64>,
+}
+
+/// Tells `null` from absent.
+fn said<'de, D: Deserializer<'de>>(value: D) -> Result<Option<Option<PluginName>>, D::Error> {
+    Option::deserialize(value).map(Some)
 }
 
 /// Which deliveries to replay or purge. Must name something: an id, a filter, or `all`.

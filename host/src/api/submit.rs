@@ -11,6 +11,7 @@ use axum::response::{IntoResponse, Response};
 use super::Api;
 use super::body::Body;
 use super::failure::ApiError;
+use super::notify;
 use super::request::SubmitRequest;
 use super::server::Peer;
 use super::view::{JobView, SubmittedView};
@@ -29,9 +30,6 @@ const LABEL_KEY_BYTES_MAX: usize = 64;
 const LABEL_VALUE_BYTES_MAX: usize = 1024;
 /// It is indexed.
 const KEY_BYTES_MAX: usize = 256;
-/// B-114: BITS allows 4,000 characters of parameters.
-const NOTIFY_ARGS_MAX: usize = 64;
-const NOTIFY_BYTES_MAX: usize = 8 << 10;
 /// One submission is one transaction; more than this would hold the store's writer for long.
 const JOBS_PER_REQUEST_MAX: usize = 10_000;
 
@@ -145,6 +143,12 @@ pub(super) fn new_job(
     spec.hold = request.hold.unwrap_or(spec.hold);
     spec.handler = request.handler;
     spec.notify_command = request.notify_command;
+    if let Some(words) = &request.notify {
+        spec.notify = Some(notify::flags(words, request.kind, profile)?);
+    }
+    if let Some(ms) = request.notify_interval_ms {
+        spec.notify_interval = notify::interval(ms)?;
+    }
     if let Some(delay) = request.retry_delay_ms {
         spec.retry.initial = Duration::from_millis(delay);
         spec.retry.max = spec.retry.max.max(spec.retry.initial);
@@ -168,7 +172,6 @@ pub(super) fn new_job(
 
 fn check_texts(request: &SubmitRequest) -> Result<(), ApiError> {
     let name = request.name.as_deref().unwrap_or_default();
-    let notify: usize = request.notify_command.iter().map(String::len).sum();
     let label_keys = request.labels.keys().map(String::len).max().unwrap_or(0);
     let label_values = request.labels.values().map(String::len).max().unwrap_or(0);
     let key = request.key.as_ref().map_or(0, String::len);
@@ -192,13 +195,6 @@ fn check_texts(request: &SubmitRequest) -> Result<(), ApiError> {
             LABEL_VALUE_BYTES_MAX,
             "bytes",
         ),
-        (
-            "notify command",
-            request.notify_command.len(),
-            NOTIFY_ARGS_MAX,
-            "arguments",
-        ),
-        ("notify command", notify, NOTIFY_BYTES_MAX, "bytes"),
     ] {
         if found > most {
             return Err(ApiError::new(
@@ -214,20 +210,12 @@ fn check_texts(request: &SubmitRequest) -> Result<(), ApiError> {
     for (what, empty) in [
         ("key", request.key.as_ref().is_some_and(String::is_empty)),
         ("label key", request.labels.keys().any(String::is_empty)),
-        (
-            "notify command",
-            request.notify_command.first().is_some_and(String::is_empty),
-        ),
     ] {
         if empty {
             return Err(ApiError::usage(format!("the {what} is empty")));
         }
     }
-    let nul = request.notify_command.iter().any(|arg| arg.contains('\0'));
-    if nul {
-        return Err(ApiError::usage("the notify command has a NUL in it"));
-    }
-    Ok(())
+    notify::check_command(&request.notify_command)
 }
 
 /// Ten years: far beyond use, far below what time arithmetic can hold.

@@ -7,7 +7,9 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 use super::client::{Client, ClientError};
-use super::request::{DeliverySelection, FileRequest, JobQuery, JobVerb, PageQuery, SubmitRequest};
+use super::request::{
+    ChangeRequest, DeliverySelection, FileRequest, JobQuery, JobVerb, PageQuery, SubmitRequest,
+};
 use super::view::{Code, HostState, JobId, JobKind, JobState, Priority, Profile};
 use super::{Api, listen, serve};
 use crate::clock::Clock;
@@ -81,7 +83,11 @@ async fn a_job_is_submitted_shown_and_directed() {
         .await
         .unwrap();
     assert_eq!(job.due, Some(Timestamp::from_millis(1_700_000_005_000)));
-    let job = rig.client.set_priority(id, Priority::High).await.unwrap();
+    let change = ChangeRequest {
+        priority: Some(Priority::High),
+        ..ChangeRequest::default()
+    };
+    let job = rig.client.change(id, &change).await.unwrap();
     assert_eq!(job.priority, Priority::High);
     let query = JobQuery {
         states: vec![JobState::Queued],

@@ -4,16 +4,17 @@
 
 mod host;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 pub use crate::job::{
     Code, DeliveryId, DeliveryState, ErrorContext, EventKind, FailureRecord, Family, Intent, Interface,
-    JobId, JobKind, JobState, Leg, Outcome, OwnerName, PluginName, Priority, Profile, Role, Timestamp,
-    TransferSpec,
+    JobId, JobKind, JobState, Leg, NotifyFlag, Outcome, OwnerName, PluginName, Priority, Profile, Role,
+    Timestamp, TransferSpec,
 };
-use crate::job::{ErrorInfo, FileRef, FileStatus, Job};
+use crate::job::{ErrorInfo, FileRef, FileStatus, Job, JobSpec};
 pub use crate::store::{Counts, DeliveryRecord};
 pub use host::{
     FailFastView, HostState, HostStatus, PluginView, PluginsView, StatusView, SubscriptionView, WaitingView,
@@ -75,6 +76,12 @@ pub struct JobView {
     /// Program and arguments run when the handler fails.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notify_command: Vec<String>,
+    /// What its handlers are told; absent, as they are subscribed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub notify: Option<BTreeSet<NotifyFlag>>,
+    /// How often handlers hear of changes.
+    #[serde(default = "notify_interval")]
+    pub notify_interval_ms: u64,
     /// The error object, while it lives.
     pub error: Option<ErrorView>,
     /// Its first files; only where one job is shown.
@@ -112,10 +119,20 @@ impl From<&Job> for JobView {
             labels: spec.labels.clone(),
             context: spec.context.clone(),
             notify_command: spec.notify_command.clone(),
+            notify: spec.notify.clone(),
+            notify_interval_ms: millis(spec.notify_interval),
             error: job.error.as_ref().map(ErrorView::from),
             files: None,
         }
     }
+}
+
+fn millis(delay: Duration) -> u64 {
+    u64::try_from(delay.as_millis()).unwrap_or(u64::MAX)
+}
+
+fn notify_interval() -> u64 {
+    millis(JobSpec::NOTIFY_INTERVAL)
 }
 
 /// The error object (B-77…B-81).

@@ -8,9 +8,10 @@ use std::time::Duration;
 use clap::{Args as ClapArgs, CommandFactory, Parser, Subcommand};
 use clap_complete::Shell;
 
+use super::args_notify::{NotifyArgs, RegisterArgs};
 use super::exit::ExitStatus;
-use super::value::{delivery_id, duration, job_id, label, profile_parser, words};
 use super::language::LanguageArgs;
+use super::value::{delivery_id, duration, job_id, label, profile_parser, words};
 use crate::api::view::{DeliveryId, DeliveryState, JobId, JobState, PluginName, Priority, Profile};
 
 /// Runs unattended background work and calls your handler when it ends or goes wrong.
@@ -99,7 +100,6 @@ pub enum Command {
     /// List deliveries to handlers; replay or purge dead ones
     #[command(subcommand)]
     Delivery(DeliveryCommand),
-    /// Show how the host is
     /// Explain an error code: its name, what it says, and what to do
     Error {
         /// The code: 0x80200013, BG_E_INSUFFICIENT_RANGE_SUPPORT, HTTP_403, 403, -2145386477
@@ -109,6 +109,7 @@ pub enum Command {
         #[command(flatten)]
         language: LanguageArgs,
     },
+    /// Show how the host is
     Status,
     /// Have the host read its configuration again
     Reload,
@@ -212,9 +213,12 @@ pub struct SubmitOptions {
     /// Give up after this long without progress; `0s` makes any error fatal [default: the profile's]
     #[arg(long, value_name = "DURATION", value_parser = duration)]
     pub no_progress: Option<Duration>,
-    /// Run this when the handler fails: the program and all arguments that follow, up to `;`
+    /// Run this when the handler fails: the program's whole path and all arguments that follow, up to `;`
     #[arg(long, value_name = "PROGRAM", num_args = 1.., allow_hyphen_values = true, value_terminator = ";")]
     pub notify_command: Vec<String>,
+    /// What handlers are told.
+    #[command(flatten)]
+    pub notify: NotifyArgs,
     /// Follow the job to its end; exit 1 if it failed
     #[arg(long)]
     pub wait: bool,
@@ -243,13 +247,13 @@ pub enum JobCommand {
         /// The job
         #[arg(value_parser = job_id)]
         id: JobId,
+        /// The language of the texts
+        #[command(flatten)]
+        language: LanguageArgs,
     },
     /// Follow a job to its end; exit 1 if it failed
     Watch {
         /// The job
-        /// The language of the texts
-        #[command(flatten)]
-        language: LanguageArgs,
         #[arg(value_parser = job_id)]
         id: JobId,
     },
@@ -287,7 +291,21 @@ pub enum JobCommand {
         id: JobId,
         /// Scheduling level
         #[arg(long, value_parser = words(Priority::ALL, Priority::as_str))]
-        priority: Priority,
+        priority: Option<Priority>,
+        /// Who is told of what
+        #[command(flatten)]
+        register: Box<RegisterArgs>,
+    },
+    /// Say whether a file that is here is good; one that is not is dropped, and the job is in error
+    SetValidation {
+        /// The job
+        #[arg(value_parser = job_id)]
+        id: JobId,
+        /// The file: its position in the job, from 0
+        index: u32,
+        /// Whether it is good
+        #[arg(action = clap::ArgAction::Set)]
+        valid: bool,
     },
 }
 

@@ -10,7 +10,7 @@ use super::jobview::{self, state_text, state_tone};
 use super::output::Output;
 use super::text::bytes_of;
 use crate::api::client::Client;
-use crate::api::request::{JobQuery, JobVerb};
+use crate::api::request::{ChangeRequest, JobQuery, JobVerb, ValidationRequest};
 use crate::api::view::{JobId, JobState, JobView};
 
 /// Jobs asked for in one request.
@@ -51,10 +51,23 @@ pub(super) async fn run(
         }
         JobCommand::Cancel { ids } => each(&ids, JobVerb::Cancel, client, output).await,
         JobCommand::Complete { ids } => each(&ids, JobVerb::Complete, client, output).await,
-        JobCommand::Set { id, priority } => {
-            let job = client.set_priority(id, priority).await?;
+        JobCommand::Set {
+            id,
+            priority,
+            register,
+        } => {
+            let mut change = ChangeRequest {
+                priority,
+                ..ChangeRequest::default()
+            };
+            register.fill(&mut change);
+            let job = client.change(id, &change).await?;
             tell(&job, output)?;
             Ok(ExitStatus::Done)
+        }
+        JobCommand::SetValidation { id, index, valid } => {
+            let verb = JobVerb::SetValidation(ValidationRequest { index, valid });
+            each(&[id], verb, client, output).await
         }
     }
 }

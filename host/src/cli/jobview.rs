@@ -83,6 +83,15 @@ pub(super) fn show(job: &JobView, output: &mut Output<'_>) -> Result<(), CliErro
     if let Some(handler) = &job.handler {
         fields.push(("handler", handler.to_string()));
     }
+    if let Some(flags) = &job.notify {
+        let flags: Vec<_> = flags.iter().map(|flag| flag.as_str()).collect();
+        let told = if flags.is_empty() {
+            "nothing".to_owned()
+        } else {
+            flags.join(", ")
+        };
+        fields.push(("handlers hear", told));
+    }
     if !job.notify_command.is_empty() {
         fields.push(("on failure runs", format!("{:?}", job.notify_command)));
     }
@@ -106,6 +115,11 @@ pub(super) fn show(job: &JobView, output: &mut Output<'_>) -> Result<(), CliErro
     }
 }
 
+/// What a member of the error object that is not there is called (B-77).
+fn not_tied(code: Code) -> String {
+    format!("none ({})", code.name().unwrap_or_default())
+}
+
 /// The error object.
 pub(super) fn show_error(error: &ErrorView, output: &mut Output<'_>) -> Result<(), CliError> {
     let now = output.now();
@@ -120,11 +134,6 @@ pub(super) fn show_error(error: &ErrorView, output: &mut Output<'_>) -> Result<(
                 error.context.number(),
                 error.context_description
             ),
-/// What a member of the error object that is not there is called (B-77).
-fn not_tied(code: Code) -> String {
-    format!("none ({})", code.name().unwrap_or_default())
-}
-
         ),
     ];
     match &error.file {
@@ -134,6 +143,11 @@ fn not_tied(code: Code) -> String {
         }
         None => fields.push(("file", not_tied(Code::FILE_NOT_AVAILABLE))),
     }
+    let protocol = error.protocol.clone();
+    fields.push((
+        "protocol",
+        protocol.unwrap_or_else(|| not_tied(Code::PROTOCOL_NOT_AVAILABLE)),
+    ));
     if let Some(leg) = error.leg {
         fields.push(("leg", leg.to_string()));
     }
@@ -143,11 +157,6 @@ fn not_tied(code: Code) -> String {
 }
 
 fn show_files(files: &[FileView], total: u32, output: &mut Output<'_>) -> Result<(), CliError> {
-    let protocol = error.protocol.clone();
-    fields.push((
-        "protocol",
-        protocol.unwrap_or_else(|| not_tied(Code::PROTOCOL_NOT_AVAILABLE)),
-    ));
     output.line("")?;
     let mut table = Table::new(&["FILE", "STATE", "PROGRESS", "REMOTE → LOCAL"]);
     for file in files {

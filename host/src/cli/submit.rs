@@ -57,7 +57,7 @@ fn download(args: DownloadArgs) -> Result<SubmitRequest, CliError> {
 
 fn request(kind: JobKind, files: Vec<FileRequest>, options: SubmitOptions) -> SubmitRequest {
     let millis = |duration: Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
-    SubmitRequest {
+    let mut request = SubmitRequest {
         kind,
         name: options.name,
         description: options.description.unwrap_or_default(),
@@ -74,7 +74,10 @@ fn request(kind: JobKind, files: Vec<FileRequest>, options: SubmitOptions) -> Su
         files,
         key: options.key,
         suspended: options.suspended,
-    }
+        ..SubmitRequest::new(kind, Vec::new())
+    };
+    options.notify.fill(&mut request);
+    request
 }
 
 /// The absolute path of a download: DEST itself, a file in it if it is a directory, or the URL's

@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use super::{Code, ErrorInfo, EventKind, Intent, Job, JobState, Outcome, Priority, Timestamp};
+use super::{
+    Code, ErrorInfo, EventKind, FileRef, Intent, Job, JobSpec, JobState, Outcome, Priority, Registration,
+    Timestamp,
+};
 
 /// Something that wants to change a job. The first group comes from people and handlers, the
 /// second from the engine.
@@ -23,6 +26,19 @@ pub enum Command {
     Complete,
     /// Change the scheduling level (B-67).
     SetPriority(Priority),
+    /// Change who is told of what (B-98, B-103, B-110…B-116).
+    Register(Box<Registration>),
+    /// Change the first delay between retries (B-57).
+    SetRetryDelay(Duration),
+    /// Say whether a file that is here is good (B-55, B-97).
+    Validate {
+        /// Which.
+        file: Box<FileRef>,
+        /// Whether its bytes are what was wanted.
+        valid: bool,
+        /// When it was said.
+        at: Timestamp,
+    },
 
     /// A runner took it (B-22).
     Start,
@@ -80,6 +96,9 @@ impl Command {
             Self::Cancel => "cancel",
             Self::Complete => "complete",
             Self::SetPriority(_) => "set-priority",
+            Self::Register(_) => "register",
+            Self::SetRetryDelay(_) => "set-retry-delay",
+            Self::Validate { .. } => "set-validation",
             Self::Start => "start",
             Self::Connected => "connected",
             Self::Yield => "yield",
@@ -118,6 +137,8 @@ pub struct Transition {
     pub outcome: Option<Outcome>,
     /// The priority afterwards.
     pub priority: Priority,
+    /// What its submitter fixed, afterwards; `None` leaves it.
+    pub spec: Option<Box<JobSpec>>,
     /// The error object afterwards.
     pub error: Option<ErrorInfo>,
     /// The error count afterwards (B-64).
@@ -145,6 +166,9 @@ impl Transition {
         job.intent = self.intent;
         job.outcome = self.outcome;
         job.priority = self.priority;
+        if let Some(spec) = self.spec {
+            job.spec = *spec;
+        }
         job.error = self.error;
         job.error_count = self.error_count;
         job.retries = self.retries;
@@ -170,7 +194,7 @@ impl Transition {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("cannot {verb} a job that is {state}: {why}")]
 pub struct Refusal {
-    /// `BG_E_INVALID_STATE`, `BG_E_EMPTY` or `E_NOTIMPL`.
+    /// `BG_E_INVALID_STATE`, `BG_E_EMPTY`, `E_NOTIMPL` or `E_PENDING`.
     pub code: Code,
     /// The command's verb.
     pub verb: &'static str,

@@ -6,7 +6,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 
 use super::model::words;
-use super::{Code, Timestamp};
+use super::{Code, FileStatus, Timestamp};
 
 words! {
     /// Where in the work the error arose (B-79), numbered as in BITS by declaration order.
@@ -77,6 +77,26 @@ pub struct FileRef {
     pub remote: String,
     /// The local path.
     pub local: String,
+}
+
+impl FileRef {
+    /// A file as it stands, its remote name without what may be secret.
+    #[must_use]
+    pub fn of(file: &FileStatus) -> Self {
+        let remote = url::Url::parse(&file.remote).map(|mut url| {
+            // What is no address with a user cannot lose one.
+            let _ = url.set_username("");
+            let _ = url.set_password(None);
+            url.set_query(None);
+            url.set_fragment(None);
+            url.into()
+        });
+        Self {
+            index: file.index,
+            remote: remote.unwrap_or_default(),
+            local: file.local.clone(),
+        }
+    }
 }
 
 /// The error object. It exists from the error until the job next reaches `transferring` (B-80).

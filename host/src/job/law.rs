@@ -5,9 +5,10 @@
 
 use std::time::Duration;
 
+use super::law_properties::{register, set_priority, set_retry_delay};
 use super::{
-    Code, Command, Due, ErrorContext, ErrorInfo, EventKind, Family, Intent, Job, JobKind, JobState, Outcome,
-    Priority, Refusal, Timestamp, Transition,
+    Code, Command, Due, ErrorContext, ErrorInfo, EventKind, Family, FileRef, Intent, Job, JobKind, JobState,
+    Leg, Outcome, Refusal, Timestamp, Transition,
 };
 
 /// The least delay between retries, whatever the job asks for. B-57 raises it to 5 s; a tenth of a
@@ -28,6 +29,8 @@ pub fn apply(job: &Job, command: &Command) -> Result<Transition, Refusal> {
     }
     match (job.intent, command) {
         (_, Command::SetPriority(priority)) => Ok(set_priority(job, *priority)),
+        (_, Command::Register(registration)) => register(job, command, registration),
+        (_, Command::SetRetryDelay(delay)) => Ok(set_retry_delay(job, *delay)),
         (Some(intent), command) => under_intent(job, intent, command),
         (None, Command::IntentDone { .. } | Command::IntentFailed { .. }) => {
             Err(refuse(job, command, "it has no file work under way"))
@@ -36,6 +39,7 @@ pub fn apply(job: &Job, command: &Command) -> Result<Transition, Refusal> {
         (None, Command::Suspend) => Ok(suspend(job)),
         (None, Command::Cancel | Command::Expired) => Ok(with_intent(job, Intent::Cancel)),
         (None, Command::Complete) => complete(job, command),
+        (None, Command::Validate { file, valid, at }) => validate(job, command, file, *valid, *at),
         (None, Command::Release) => release(job, command),
         (None, Command::RetryDue { at }) => retry_due(job, command, *at),
         (None, Command::NetworkReturned) => network_returned(job, command),
@@ -273,12 +277,43 @@ fn ended(job: &Job, to: JobState, outcome: Outcome) -> Transition {
     }
 }
 
-fn set_priority(job: &Job, priority: Priority) -> Transition {
-    Transition {
-        priority,
-        revises: priority != job.priority,
-        ..unchanged(job)
+/// B-97: a file whose bytes are not good puts the job into `error`, from wherever it is; what is here of
+/// the file is dropped with it. A job that is in `error` already is not entered anew: its handlers have
+/// been told.
+fn validate(
+    job: &Job,
+    command: &Command,
+    file: &FileRef,
+    valid: bool,
+    at: Timestamp,
+) -> Result<Transition, Refusal> {
+    if job.kind != JobKind::Download {
+        return Err(Refusal {
+            code: Code::NOTIMPL,
+            ..refuse(job, command, "only what is downloaded can be found bad")
+        });
     }
+    if valid {
+        return Ok(unchanged(job));
+    }
+    let error = ErrorInfo {
+        code: Code::VALIDATION_FAILED,
+        context: ErrorContext::RemoteFile,
+        description: format!("a handler found that `{}` is not what was wanted", file.local),
+        protocol: file.remote.split_once(':').map(|(scheme, _)| scheme.to_owned()),
+        file: Some(file.clone()),
+        leg: Some(Leg::Download),
+        attempt: job.attempt,
+        at,
+    };
+    let entered = into_error(job, error, 1);
+    if job.state == JobState::Error {
+        return Ok(Transition {
+            events: Vec::new(),
+            ..entered
+        });
+    }
+    Ok(entered)
 }
 
 /// Leaves everything but the state as it is; raises the revision.
@@ -290,12 +325,13 @@ fn moved(job: &Job, to: JobState) -> Transition {
     }
 }
 
-fn unchanged(job: &Job) -> Transition {
+pub(super) fn unchanged(job: &Job) -> Transition {
     Transition {
         to: job.state,
         intent: job.intent,
         outcome: job.outcome,
         priority: job.priority,
+        spec: None,
         error: job.error.clone(),
         error_count: job.error_count,
         retries: job.retries,
@@ -308,7 +344,7 @@ fn unchanged(job: &Job) -> Transition {
     }
 }
 
-fn refuse(job: &Job, command: &Command, why: &'static str) -> Refusal {
+pub(super) fn refuse(job: &Job, command: &Command, why: &'static str) -> Refusal {
     Refusal {
         code: Code::INVALID_STATE,
         verb: command.verb(),

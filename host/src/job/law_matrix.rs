@@ -24,6 +24,9 @@ const ALLOWED: &[(&str, &[JobState])] = &[
     ("cancel", OPEN),
     ("complete", OPEN),
     ("set-priority", OPEN),
+    ("register", OPEN),
+    ("set-retry-delay", OPEN),
+    ("set-validation", OPEN),
     ("expire", OPEN),
     ("start", &[Queued]),
     ("connected", RUNNING),
@@ -41,12 +44,22 @@ const ALLOWED: &[(&str, &[JobState])] = &[
 /// What is allowed while file work is under way, in every open state.
 const UNDER_COMPLETE: &[&str] = &[
     "set-priority",
+    "register",
+    "set-retry-delay",
     "complete",
     "release",
     "intent-done",
     "intent-failed",
 ];
-const UNDER_CANCEL: &[&str] = &["set-priority", "cancel", "expire", "intent-done", "intent-failed"];
+const UNDER_CANCEL: &[&str] = &[
+    "set-priority",
+    "register",
+    "set-retry-delay",
+    "cancel",
+    "expire",
+    "intent-done",
+    "intent-failed",
+];
 
 #[test]
 fn every_command_is_in_the_table() {

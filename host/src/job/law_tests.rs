@@ -335,6 +335,20 @@ fn a_held_job_is_not_released_and_a_failed_batch_ends_as_failed() {
     );
 }
 
+/// A handler has found the first file bad.
+pub(super) fn invalid() -> Command {
+    let file = FileRef {
+        index: 0,
+        remote: "https://h/f".to_owned(),
+        local: "/tmp/f".to_owned(),
+    };
+    Command::Validate {
+        file: Box::new(file),
+        valid: false,
+        at: at(9),
+    }
+}
+
 pub(super) fn commands() -> Vec<Command> {
     vec![
         resume(),
@@ -346,6 +360,12 @@ pub(super) fn commands() -> Vec<Command> {
         Command::Cancel,
         Command::Complete,
         Command::SetPriority(Priority::High),
+        Command::Register(Box::new(Registration {
+            handler: Some(None),
+            ..Registration::default()
+        })),
+        Command::SetRetryDelay(Duration::from_secs(7)),
+        invalid(),
         Command::Start,
         Command::Connected,
         Command::Yield,
@@ -367,7 +387,7 @@ pub(super) fn commands() -> Vec<Command> {
 
 proptest! {
     #[test]
-    fn no_sequence_of_commands_breaks_a_job(kind in 0..JobKind::ALL.len(), picks in prop::collection::vec(0..18usize, 0..80)) {
+    fn no_sequence_of_commands_breaks_a_job(kind in 0..JobKind::ALL.len(), picks in prop::collection::vec(0..21usize, 0..80)) {
         let mut subject = Job { kind: JobKind::ALL[kind], ..job(Queued) };
         let all = commands();
         let mut ended = 0;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use rusqlite::{OptionalExtension, params};
 
-use crate::job::{EventKind, Family, JobState, OwnerName, PluginName, Router};
+use crate::job::{EventKind, Family, Job, JobState, OwnerName, PluginName, Router};
 
 use super::Change;
 use super::rows::{EventData, JOB_COLUMNS, StoredJob, int, job_of, word};
@@ -123,27 +123,16 @@ impl Work<'_> {
         Ok(jobs.last().map(|stored| stored.seq))
     }
 
-    fn backfill_job(&mut self, stored: &StoredJob) -> Done<()> {
-        let event = match (stored.job.state, stored.job.kind.family()) {
-            (JobState::Transferred, Family::Transfer) => EventKind::JobTransferred,
-            (JobState::Error, Family::Transfer) => EventKind::JobError,
-            (JobState::Error, Family::Batch) => EventKind::OnError,
-            _ => return Ok(()),
+    /// The same for one job that rests.
+    pub(super) fn backfill_job(&mut self, stored: &StoredJob) -> Done<()> {
+        let Some(event) = resting_event(&stored.job) else {
+            return Ok(());
         };
         let routes = self.router.routes(&stored.job, event);
         if routes.is_empty() {
             return Ok(());
         }
-        let known = self
-            .db
-            .prepare_cached(
-                "SELECT seq FROM events WHERE job = ?1 AND kind = ?2 AND revision >= ?3 ORDER BY seq DESC",
-            )?
-            .query_row(params![stored.seq, event.as_str(), int(stored.entered)], |row| {
-                row.get::<_, i64>(0)
-            })
-            .optional()?;
-        let seq = match known {
+        let seq = match self.event_of_entry(stored, event)? {
             Some(seq) => seq,
             None => {
                 let data = EventData {
@@ -158,6 +147,29 @@ impl Work<'_> {
         }
         self.changes.push(Change::Deliveries);
         Ok(())
+    }
+
+    /// The event that told of the state the job is in, if anybody was told.
+    pub(super) fn event_of_entry(&self, stored: &StoredJob, event: EventKind) -> Done<Option<i64>> {
+        let known = self
+            .db
+            .prepare_cached(
+                "SELECT seq FROM events WHERE job = ?1 AND kind = ?2 AND revision >= ?3 ORDER BY seq DESC",
+            )?
+            .query_row(params![stored.seq, event.as_str(), int(stored.entered)], |row| {
+                row.get(0)
+            });
+        Ok(known.optional()?)
+    }
+}
+
+/// What handlers hear of the state in which a job rests.
+pub(super) const fn resting_event(job: &Job) -> Option<EventKind> {
+    match (job.state, job.kind.family()) {
+        (JobState::Transferred, Family::Transfer) => Some(EventKind::JobTransferred),
+        (JobState::Error, Family::Transfer) => Some(EventKind::JobError),
+        (JobState::Error, Family::Batch) => Some(EventKind::OnError),
+        _ => None,
     }
 }
 

@@ -198,7 +198,7 @@ impl Work<'_> {
         Ok(())
     }
 
-    fn write_file(&self, job: i64, file: &FileStatus) -> Done<()> {
+    pub(super) fn write_file(&self, job: i64, file: &FileStatus) -> Done<()> {
         self.db
             .prepare_cached(
                 "UPDATE files SET temporary = ?3, bytes_total = ?4, bytes_transferred = ?5, validator = ?6, \
@@ -220,7 +220,12 @@ impl Work<'_> {
 
     /// Sums over files are kept by difference, so that a job of many files costs no more per
     /// checkpoint than a job of one.
-    fn write_progress(&self, stored: &StoredJob, before: &FileStatus, after: &FileStatus) -> Done<()> {
+    pub(super) fn write_progress(
+        &self,
+        stored: &StoredJob,
+        before: &FileStatus,
+        after: &FileStatus,
+    ) -> Done<()> {
         let signed = |value: u64| int(value);
         let bytes = signed(after.bytes_transferred) - signed(before.bytes_transferred);
         let known = signed(after.bytes_total.unwrap_or(0)) - signed(before.bytes_total.unwrap_or(0));

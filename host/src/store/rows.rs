@@ -1,6 +1,7 @@
 //! Rows to nouns and back.
 
 use std::str::FromStr;
+use std::time::Duration;
 
 use rusqlite::types::Type;
 use rusqlite::{Connection, OptionalExtension, Row, params};
@@ -90,6 +91,11 @@ pub(super) fn to_json<T: Serialize>(value: &T) -> Done<String> {
 /// Counts are kept as SQLite's signed integers.
 pub(super) fn int(value: u64) -> i64 {
     i64::try_from(value).unwrap_or(i64::MAX)
+}
+
+/// Delays are kept in milliseconds.
+pub(super) fn millis(delay: Duration) -> i64 {
+    i64::try_from(delay.as_millis()).unwrap_or(i64::MAX)
 }
 
 /// Reads the columns of [`JOB_COLUMNS`].

@@ -6,9 +6,11 @@ mod disk;
 mod endings;
 mod faulty_disk;
 mod jobs;
+mod notify;
 mod plans;
 mod roles;
 mod scale;
+mod validation;
 mod versions;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -19,8 +21,8 @@ use std::time::Duration;
 use crate::clock::Clock;
 use crate::job::{
     Code, Command, DeliveryState, ErrorContext, ErrorInfo, EventKind, FailureClass, FailureRecord, FileSpec,
-    Intent, Job, JobKind, JobSpec, JobState, Outcome, PluginName, Priority, Profile, Role, Route, Router,
-    StateRead, StateWrite, Timestamp,
+    FileStatus, Intent, Job, JobKind, JobSpec, JobState, Outcome, PluginName, Priority, Profile, Role, Route,
+    Router, StateRead, StateWrite, Timestamp,
 };
 
 use super::*;

@@ -248,6 +248,10 @@ impl HostHandle for FakeHost {
         }
     }
 
+    fn check_handler(&self, _: &PluginName) -> Result<(), (Code, String)> {
+        Ok(())
+    }
+
     async fn forget_plugin(&self, _: &PluginName) -> Result<bool, String> {
         Ok(false)
     }

@@ -191,7 +191,7 @@ async fn b103_a_handler_that_comes_late_is_told_once() {
 }
 
 #[tokio::test]
-async fn stale_deliveries_carry_their_own_error() {
+async fn b100_a_call_carries_the_error_of_its_own_event_though_the_job_went_on() {
     let bench = Bench::new(&[DECIDES]).await;
     let job = bench.failed().await;
     bench.store().command(job.id, resume()).await.unwrap();

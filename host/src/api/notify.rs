@@ -1,0 +1,106 @@
+//! Who is told of what, as it is asked for: flags, handler, notify command, interval.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use axum::http::StatusCode;
+
+use super::failure::ApiError;
+use super::request::ChangeRequest;
+use super::submit::DELAY_MS_MAX;
+use crate::job::{Code, FlagsRefused, JobKind, NotifyFlag, Profile, Registration};
+
+/// More arguments make a script, which belongs into a file.
+const NOTIFY_ARGS_MAX: usize = 64;
+/// Longest path of the program (B-114).
+const PROGRAM_BYTES_MAX: usize = 4096;
+/// Longest parameters, all together with a space between them (B-114).
+const PARAMETER_CHARS_MAX: usize = 4_000;
+
+/// The flags that `words` name.
+pub(super) fn flags(
+    words: &[String],
+    kind: JobKind,
+    profile: Profile,
+) -> Result<BTreeSet<NotifyFlag>, ApiError> {
+    NotifyFlag::parse(words, kind, profile).map_err(|why| {
+        ApiError::new(StatusCode::BAD_REQUEST, FlagsRefused::CODE, why.to_string())
+            .hint("a transfer has job-transferred, job-error, job-modification, file-transferred and disable")
+    })
+}
+
+/// What a change says about who is told; `None` when it says nothing.
+pub(super) fn registration(
+    change: &ChangeRequest,
+    kind: JobKind,
+    profile: Profile,
+) -> Result<Option<Registration>, ApiError> {
+    if let Some(command) = &change.notify_command {
+        check_command(command)?;
+    }
+    let registration = Registration {
+        handler: change.handler.clone(),
+        flags: match &change.notify {
+            Some(words) => Some(flags(words, kind, profile)?),
+            None => None,
+        },
+        command: change.notify_command.clone(),
+        interval: change.notify_interval_ms.map(interval).transpose()?,
+    };
+    Ok((registration != Registration::default()).then_some(registration))
+}
+
+/// How often handlers hear of changes.
+pub(super) fn interval(ms: u64) -> Result<Duration, ApiError> {
+    if ms > DELAY_MS_MAX {
+        return Err(ApiError::usage("a delay is over ten years"));
+    }
+    Ok(Duration::from_millis(ms))
+}
+
+/// B-114: a whole path, which nobody looks for elsewhere, and parameters that are no program of their own.
+pub(super) fn check_command(command: &[String]) -> Result<(), ApiError> {
+    let Some((program, parameters)) = command.split_first() else {
+        return Ok(());
+    };
+    if command.iter().any(|arg| arg.contains('\0')) {
+        return Err(ApiError::usage("the notify command has a NUL in it"));
+    }
+    if !program.starts_with('/') {
+        return Err(
+            ApiError::usage("the notify command does not begin with the whole path of a program")
+                .hint("write /usr/bin/logger, not logger: it is not searched for"),
+        );
+    }
+    let chars = parameters.iter().map(|one| one.chars().count()).sum::<usize>();
+    let chars = chars.saturating_add(parameters.len().saturating_sub(1));
+    for (what, found, most, unit) in [
+        (
+            "list of arguments of the notify command",
+            command.len(),
+            NOTIFY_ARGS_MAX,
+            "entries",
+        ),
+        (
+            "path of the notify command",
+            program.len(),
+            PROGRAM_BYTES_MAX,
+            "bytes",
+        ),
+        (
+            "parameter text of the notify command",
+            chars,
+            PARAMETER_CHARS_MAX,
+            "characters",
+        ),
+    ] {
+        if found > most {
+            return Err(ApiError::new(
+                StatusCode::BAD_REQUEST,
+                Code::STRING_TOO_LONG,
+                format!("the {what} has {found} {unit}; at most {most} are allowed"),
+            ));
+        }
+    }
+    Ok(())
+}

@@ -9,7 +9,7 @@ use std::time::Duration;
 use super::text::{Lines, TEXT_MAX, escape};
 use super::{Call, SharedView};
 use crate::clock::Clock;
-use crate::job::{Code, Command, Job, JobState, PluginName, Role, StateWrite, Transition, apply};
+use crate::job::{Code, Command, FileRef, Job, JobState, PluginName, Role, StateWrite, Transition, apply};
 
 /// Log lines of one call; a handler that says more is in a loop.
 const LOG_LINES: u32 = 200;
@@ -235,6 +235,36 @@ impl Services {
         let after = Duration::from_millis(u64::from(after_ms.unwrap_or(0)));
         let at = self.clock.now();
         self.request(Command::Resume { after, at })
+    }
+
+    /// Changes the first delay between retries.
+    ///
+    /// # Errors
+    /// See [`Services::request`].
+    pub(super) fn set_retry_delay(&mut self, delay_ms: u32) -> Result<(), Denied> {
+        self.request(Command::SetRetryDelay(Duration::from_millis(u64::from(delay_ms))))
+    }
+
+    /// Says whether the file that this call is about is good.
+    ///
+    /// # Errors
+    /// `BG_E_FILE_NOT_AVAILABLE` where the call is about no file, `E_PENDING` for one that is no longer
+    /// here; else see [`Services::request`].
+    pub(super) fn set_validation(&mut self, valid: bool) -> Result<(), Denied> {
+        let call = self.desk.as_ref().map(|desk| Arc::clone(&desk.call));
+        let Some(file) = call.as_ref().and_then(|call| call.file.as_ref()) else {
+            let why = "this call is about no file; `file-transferred` is";
+            return Err(denied(Code::FILE_NOT_AVAILABLE, why));
+        };
+        let shown = call
+            .as_ref()
+            .and_then(|call| call.files.iter().find(|now| now.index == file.index));
+        if !shown.unwrap_or(file).transferred {
+            return Err(denied(Code::PENDING, "the file is not wholly here any more"));
+        }
+        let file = Box::new(FileRef::of(file));
+        let at = self.clock.now();
+        self.request(Command::Validate { file, valid, at })
     }
 
     /// Checks a request against the job as the requests before would leave it, and buffers it.

@@ -105,20 +105,25 @@ impl Work<'_> {
         }))
     }
 
-    /// Writes the rows that a piece of the resting jobs after row `after` lacks; returns the last row
-    /// seen, `None` at the end.
+    /// Writes the rows that a piece of the resting jobs after row `after` lacks, and ends batches that a
+    /// start would have ended; returns the last row seen, `None` at the end.
     pub(super) fn backfill(&mut self, state: JobState, after: i64) -> Done<Option<i64>> {
         let sql = format!(
             "SELECT {JOB_COLUMNS} FROM jobs j INDEXED BY jobs_by_state JOIN job_data d ON d.job = j.seq \
              WHERE j.state = ?1 AND j.seq > ?2 ORDER BY j.seq LIMIT ?3"
         );
-        let jobs = {
+        let mut jobs = {
             let mut statement = self.db.prepare_cached(&sql)?;
             let rows = statement.query_map(params![state.as_str(), after, piece()], job_of)?;
             rows.collect::<rusqlite::Result<Vec<_>>>()?
         };
-        for stored in jobs.iter().filter(|stored| stored.job.intent.is_none()) {
+        for stored in jobs.iter_mut().filter(|stored| stored.job.intent.is_none()) {
             self.backfill_job(stored)?;
+            let batch = stored.job.kind.family() == Family::Batch;
+            // A failed batch of which nobody was told stays: it is not lost to those who come later.
+            if batch && self.event_of_entry(stored, EventKind::OnError)?.is_some() {
+                self.release_if_done(stored)?;
+            }
         }
         Ok(jobs.last().map(|stored| stored.seq))
     }

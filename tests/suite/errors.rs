@@ -67,20 +67,30 @@ fn b78_texts_are_in_english_and_a_wish_for_another_language_is_answered_in_words
     assert!(explained.stderr.contains("no texts in `fr`"), "{explained:?}");
 }
 
+/// There is no error object now, and that is called by this name.
+fn none(host: &TestHost, id: &str, name: &str) {
+    let said = host.cli(&["job", "error", id]).code(5);
+    assert!(said.stderr.contains(name), "{said:?}");
+}
+
 #[test]
-fn b56_b80_the_error_object_lives_from_the_error_until_bytes_flow() {
+fn b56_where_there_is_no_error_object_it_is_unavailable_by_name() {
     let (web, host) = started();
-    let none = |id: &str, name: &str| {
-        let said = host.cli(&["job", "error", id]).code(5);
-        assert!(said.stderr.contains(name), "{said:?}");
-    };
-    let url = web.route("/mended.bin", Behaviour::Status(403, Vec::new()));
-    let job = host.download(&url, &["--suspended"]);
-    none(&job, "0x8020000F BG_E_ERROR_INFORMATION_UNAVAILABLE");
-    // A method that is refused makes no error object.
+    let job = host.download(&web.good(), &["--suspended"]);
+    none(&host, &job, "0x8020000F BG_E_ERROR_INFORMATION_UNAVAILABLE");
+    // A method that is refused makes none (B-80).
     host.cli(&["job", "set-validation", &job, "0", "false"]).code(5);
-    none(&job, "BG_E_ERROR_INFORMATION_UNAVAILABLE");
-    host.cli(&["job", "resume", &job]).code(0);
+    none(&host, &job, "BG_E_ERROR_INFORMATION_UNAVAILABLE");
+    let profile = ["--suspended", "--profile", "delivery-optimization"];
+    let other = host.download_to(&web.good(), &host.path("do"), &profile);
+    none(&host, &other, "0x80D02014 DO_E_ERROR_INFORMATION_UNAVAILABLE");
+}
+
+#[test]
+fn b80_the_error_object_lives_from_the_error_until_bytes_flow() {
+    let (web, host) = started();
+    let url = web.route("/mended.bin", Behaviour::Status(403, Vec::new()));
+    let job = host.download(&url, &[]);
     host.wait_state(&job, "error");
     assert_eq!(host.object(&["job", "error", &job])["name"], "HTTP_403");
     host.cli(&["job", "suspend", &job]).code(0);
@@ -93,10 +103,7 @@ fn b56_b80_the_error_object_lives_from_the_error_until_bytes_flow() {
     web.route("/mended.bin", slow);
     host.cli(&["job", "resume", &job]).code(0);
     host.wait_state(&job, "transferring");
-    none(&job, "BG_E_ERROR_INFORMATION_UNAVAILABLE");
-    let profile = ["--suspended", "--profile", "delivery-optimization"];
-    let other = host.download_to(&web.good(), &host.path("do"), &profile);
-    none(&other, "0x80D02014 DO_E_ERROR_INFORMATION_UNAVAILABLE");
+    none(&host, &job, "BG_E_ERROR_INFORMATION_UNAVAILABLE");
 }
 
 #[test]

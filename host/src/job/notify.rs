@@ -125,10 +125,6 @@ impl JobSpec {
         Self::NOTIFY_INTERVAL
     }
 
-    #[expect(
-        clippy::trivially_copy_pass_by_ref,
-        reason = "serde passes fields by reference"
-    )]
     pub(super) fn is_default_interval(interval: &Duration) -> bool {
         *interval == Self::NOTIFY_INTERVAL
     }

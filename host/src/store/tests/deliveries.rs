@@ -333,7 +333,7 @@ async fn b105_slots_are_per_owner_and_plugin() {
 }
 
 #[tokio::test]
-async fn b106_b110_modifications_are_one_row_at_most_every_half_second() {
+async fn b110_modifications_are_one_row_at_most_every_half_second() {
     let bench = Bench::new(&[(EventKind::JobModification, "a", Role::Observer)]).await;
     let job = bench.submit().await;
     let run = bench.run().await;

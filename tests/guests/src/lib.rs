@@ -41,7 +41,10 @@ impl JobCallback for Moody {
         act("job-modification", call)
     }
 
-    fn file_transferred(call: &CallInfo, _: &JobSnapshot, _: &FileInfo) -> Result {
+    fn file_transferred(call: &CallInfo, _: &JobSnapshot, file: &FileInfo) -> Result {
+        if let Some(path) = &file.temporary {
+            log::info!("{} is in {path}", file.local);
+        }
         act("file-transferred", call)
     }
 }

@@ -151,6 +151,10 @@ fn b97_a_handler_finds_a_file_bad_and_it_is_fetched_again() {
         ["file-transferred", "job-error", "file-transferred", "on-ended"]
     );
     assert_eq!(host.job(&job)["error_count"], 1);
+    // Where a handler that is granted the folder finds what it judges.
+    let local = host.path("file.bin");
+    let place = format!("{} is in {}/", local.display(), local.parent().unwrap().display());
+    host.wait_log(&place);
 }
 
 #[test]
@@ -278,10 +282,16 @@ fn bp05_every_hook_of_every_job_is_listed() {
     ];
     let job = host.download(&web.good(), &hooks);
     let plain = host.download_to(&web.good(), &host.path("plain"), &["--suspended"]);
-    let listed = host.list(&["job", "list"]);
-    let of = |id: &str| listed.iter().find(|one| one["id"] == *id).unwrap();
-    assert_eq!(of(&job)["handler"], "moody");
-    assert_eq!(of(&job)["notify_command"], serde_json::json!(["/bin/true", "x"]));
-    assert_eq!(of(&plain)["handler"], Value::Null);
-    assert_eq!(of(&plain)["notify_command"], Value::Null);
+    let listed = host.list(&["job", "list", "--hooks"]);
+    assert_eq!(listed.len(), 1, "not {plain}");
+    assert_eq!(
+        (&listed[0]["id"], &listed[0]["handler"]),
+        (&job.as_str().into(), &"moody".into())
+    );
+    assert_eq!(listed[0]["notify_command"], serde_json::json!(["/bin/true", "x"]));
+    let shown = host.cli(&["job", "list", "--hooks"]).code(0).stdout;
+    assert!(
+        shown.contains("moody") && shown.contains("/bin/true") && !shown.contains(&plain),
+        "{shown}"
+    );
 }

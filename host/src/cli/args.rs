@@ -232,6 +232,9 @@ pub enum JobCommand {
         /// Only jobs in this state; may be repeated
         #[arg(long = "state", value_name = "STATE", value_parser = words(JobState::ALL, JobState::as_str))]
         states: Vec<JobState>,
+        /// Only jobs with a handler or a notify command of their own, and which they are
+        #[arg(long)]
+        hooks: bool,
         /// At most this many
         #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..))]
         limit: u32,

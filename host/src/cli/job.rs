@@ -22,7 +22,7 @@ pub(super) async fn run(
     output: &mut Output<'_>,
 ) -> Result<ExitStatus, CliError> {
     match command {
-        JobCommand::List { states, limit } => list(states, limit, client, output).await,
+        JobCommand::List { states, hooks, limit } => list(states, hooks, limit, client, output).await,
         JobCommand::Show { id } => {
             let job = client.job(id).await?;
             if output.is_json() {
@@ -74,6 +74,7 @@ pub(super) async fn run(
 
 async fn list(
     states: Vec<JobState>,
+    hooks: bool,
     limit: u32,
     client: &Client,
     output: &mut Output<'_>,
@@ -86,12 +87,16 @@ async fn list(
     let mut left = limit;
     let mut listed = Vec::new();
     while left > 0 {
-        let page = left.min(PAGE);
+        let page = if hooks { PAGE } else { left.min(PAGE) };
         query.limit = Some(page);
-        let jobs = client.jobs(&query).await?.jobs;
+        let mut jobs = client.jobs(&query).await?.jobs;
         let whole = jobs.len() == page;
-        left -= page;
         query.before = jobs.last().map(|job| job.id);
+        if hooks {
+            jobs.retain(|job| job.handler.is_some() || !job.notify_command.is_empty());
+            jobs.truncate(left);
+        }
+        left -= jobs.len();
         if output.is_json() {
             for job in &jobs {
                 output.object(job)?;
@@ -110,7 +115,12 @@ async fn list(
         output.note("there are no such jobs");
         return Ok(ExitStatus::Done);
     }
-    output.table(&jobview::table(&listed, output.now()))?;
+    let table = if hooks {
+        jobview::hooks(&listed)
+    } else {
+        jobview::table(&listed, output.now())
+    };
+    output.table(&table)?;
     if listed.len() == limit {
         output.note(format!(
             "there may be more than these {limit}; `--limit` shows them"

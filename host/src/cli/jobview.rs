@@ -51,6 +51,26 @@ pub(super) fn table(jobs: &[JobView], now: Timestamp) -> Table {
     table
 }
 
+/// What runs for the jobs beside what subscriptions say (BP-05).
+pub(super) fn hooks(jobs: &[JobView]) -> Table {
+    let mut table = Table::new(&["ID", "OWNER", "STATE", "HANDLER", "NOTIFY COMMAND"]);
+    for job in jobs {
+        let handler = job.handler.as_ref().map_or("-", |plugin| plugin.as_str());
+        let command = match job.notify_command.as_slice() {
+            [] => "-".to_owned(),
+            words => format!("{words:?}"),
+        };
+        table.row(vec![
+            Cell::new(job.id.to_string()),
+            Cell::new(job.owner.as_str()),
+            Cell::new(state_text(job)).tone(state_tone(job)),
+            Cell::new(handler),
+            Cell::new(command),
+        ]);
+    }
+    table
+}
+
 /// One job in full.
 pub(super) fn show(job: &JobView, output: &mut Output<'_>) -> Result<(), CliError> {
     let now = output.now();

@@ -154,6 +154,8 @@ fn almost_a_job(dir: String) -> impl Strategy<Value = Value> {
         "hold",
         "handler",
         "notify_command",
+        "notify",
+        "notify_interval_ms",
         "retry_delay_ms",
         "no_progress_ms",
         "files",

@@ -11,7 +11,7 @@ use sexton::cli::{Output, Task, clean, dispatch, parse_from, report};
 
 use super::{is_harmless, property};
 
-const WORDS: [&str; 62] = [
+const WORDS: [&str; 67] = [
     "submit",
     "download",
     "job",
@@ -45,6 +45,11 @@ const WORDS: [&str; 62] = [
     "--retry-delay",
     "--no-progress",
     "--notify-command",
+    "--notify",
+    "--notify-interval",
+    "--no-handler",
+    "--lang",
+    "set-validation",
     "--wait",
     "--state",
     "--limit",

@@ -264,7 +264,12 @@ impl Services {
         }
         let file = Box::new(FileRef::of(file));
         let at = self.clock.now();
-        self.request(Command::Validate { file, valid, at })
+        let command = Command::Validate { file, valid, at };
+        if valid {
+            // It changes nothing, and must not be what a job that moved conflicts with.
+            return self.check(&command).map(drop);
+        }
+        self.request(command)
     }
 
     /// Checks a request against the job as the requests before would leave it, and buffers it.
@@ -272,6 +277,15 @@ impl Services {
     /// # Errors
     /// `E_ACCESSDENIED` for an observer, the law's own refusal otherwise; nothing is buffered then.
     pub(super) fn request(&mut self, command: Command) -> Result<(), Denied> {
+        let transition = self.check(&command)?;
+        if let Some(desk) = &mut self.desk {
+            desk.pending = Some(transition);
+            desk.requests.push(command);
+        }
+        Ok(())
+    }
+
+    fn check(&mut self, command: &Command) -> Result<Transition, Denied> {
         let Some(desk) = &mut self.desk else {
             return Err(denied(Code::NOTIMPL, "there is no job before the first call"));
         };
@@ -282,14 +296,7 @@ impl Services {
         if desk.requests.len() >= REQUESTS {
             return Err(denied(Code::INVALIDARG, "too many requests in one call"));
         }
-        match apply(desk.job(), &command) {
-            Ok(transition) => {
-                desk.pending = Some(transition);
-                desk.requests.push(command);
-                Ok(())
-            }
-            Err(refusal) => Err(denied(refusal.code, &refusal.to_string())),
-        }
+        apply(desk.job(), command).map_err(|refusal| denied(refusal.code, &refusal.to_string()))
     }
 
     /// The job's state as this call's requests would leave it.

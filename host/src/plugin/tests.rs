@@ -121,6 +121,8 @@ fn b97_a_handler_judges_the_file_of_its_call_and_no_secret_gets_into_the_error()
         panic!("{requests:?}")
     };
     assert_eq!(file.remote, "http://h/f");
+    services.set_validation(true).unwrap();
+    assert_eq!(services.take_decisions().0, [], "`true` is no decision");
 }
 
 #[test]

@@ -263,9 +263,10 @@ impl Work<'_> {
         }
     }
 
-    /// Completion by itself: once every `job-transferred` and `file-transferred` delivery is settled, dead
-    /// or parked, unless the job is held: until then a handler may find a file bad (B-97). The same ends a failed batch, but one whose `on-error` of this entry ended in
-    /// the dead letters stays in `error`, whichever of its handlers was last.
+    /// Completion by itself: once every `job-transferred` delivery is settled, dead or parked, unless the
+    /// job is held; and every `file-transferred` of whoever decides, who may find the file bad (B-97). The
+    /// same ends a failed batch, but one whose `on-error` of this entry ended in the dead letters stays in
+    /// `error`, whichever of its handlers was last.
     fn release(&self, stored: &StoredJob) -> Done<Option<Transition>> {
         let (event, files) = match stored.job.state {
             JobState::Transferred => (EventKind::JobTransferred, EventKind::FileTransferred),
@@ -276,7 +277,8 @@ impl Work<'_> {
             .db
             .prepare_cached(
                 "SELECT EXISTS (SELECT 1 FROM events e JOIN deliveries d ON d.event = e.seq \
-                 WHERE e.job = ?1 AND e.kind IN (?2, ?4) AND (d.state IN ('pending', 'running') \
+                 WHERE e.job = ?1 AND e.kind IN (?2, ?4) \
+                 AND (d.state IN ('pending', 'running') AND (e.kind = ?2 OR d.role = 'decider') \
                  OR (e.kind = 'on-error' AND d.state IN ('dead', 'poison') AND e.revision >= ?3)))",
             )?
             .query_row(

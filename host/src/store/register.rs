@@ -7,6 +7,7 @@ use rusqlite::{OptionalExtension, params};
 
 use crate::job::{DeliveryState, EventKind, PluginName, Registration, Transition};
 
+use super::Change;
 use super::backfill::resting_event;
 use super::rows::{StoredJob, word};
 use super::writer::{Done, Work};
@@ -67,7 +68,9 @@ impl Work<'_> {
             let (was, is) = (DeliveryState::Pending, DeliveryState::Settled);
             self.ledger.delivery(plugin, Some(was), Some(is));
         }
-        self.unblock(job, plugin)
+        self.unblock(job, plugin)?;
+        self.changes.push(Change::Deliveries);
+        Ok(())
     }
 
     /// The delivery by which `handler` heard of the state in which the job rests is made again, under its

@@ -70,6 +70,19 @@ async fn b97_a_bad_file_is_dropped_and_its_job_in_error_until_it_is_resumed() {
 
 #[tokio::test]
 async fn b97_a_job_completes_only_when_its_files_have_been_judged() {
+    let watches = (EventKind::FileTransferred, "b", Role::Observer);
+    let watched = Bench::new(&[watches]).await;
+    watched.submit().await;
+    let run = watched.run().await;
+    watched.whole(&run).await;
+    let at = watched.clock.now();
+    let job = watched.store().report(run.id(), Command::Finished { at }).await;
+    assert_eq!(
+        job.unwrap().intent,
+        Some(Intent::Complete),
+        "who watches keeps nobody waiting"
+    );
+
     let bench = Bench::new(&[FILES]).await;
     bench.submit().await;
     let run = bench.run().await;

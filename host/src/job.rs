@@ -4,6 +4,7 @@
 //! Nothing in this room does I/O, waits, or reads a clock; times come in as arguments. Live work
 //! and crash recovery go through the same [`apply`].
 
+mod change;
 mod code;
 mod command;
 mod delivery;
@@ -20,8 +21,9 @@ mod refused;
 mod time;
 mod transfer;
 
+pub use change::{JobChange, PropertyError};
 pub use code::Code;
-pub use command::{Command, Due, Refusal, Transition};
+pub use command::{Command, Due, FilesChange, Refusal, Transition};
 pub use delivery::{DeliveryState, Reply, StateRead, StateWrite};
 pub use error::{ErrorContext, ErrorInfo, FileRef, Leg};
 pub use event::{EventKind, Interface, Role, Route, Router};
@@ -39,5 +41,7 @@ pub use transfer::{HttpSpec, LimitSpec, PlacingSpec, TransferSpec, UploadSpec};
 
 #[cfg(test)]
 mod law_matrix;
+#[cfg(test)]
+mod law_rows;
 #[cfg(test)]
 mod law_tests;

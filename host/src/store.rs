@@ -7,6 +7,7 @@
 mod admin;
 mod backfill;
 mod calls;
+mod change;
 mod claims;
 mod fault;
 mod jobs;

@@ -56,7 +56,12 @@ codes! {
     TOO_MANY_JOBS_PER_USER = 0x8020_0049, "BG_E_TOO_MANY_JOBS_PER_USER", "the owner has too many open jobs";
     TOO_MANY_FILES_IN_JOB = 0x8020_0051, "BG_E_TOO_MANY_FILES_IN_JOB", "the job has too many files";
     VALIDATION_FAILED = 0x8020_0053, "BG_E_VALIDATION_FAILED", "the file did not pass validation";
+    UNKNOWN_PROPERTY_ID = 0x8020_0057, "BG_E_UNKNOWN_PROPERTY_ID", "there is no such property";
+    READ_ONLY_PROPERTY = 0x8020_0058, "BG_E_READ_ONLY_PROPERTY", "the property cannot be set";
+    READ_ONLY_PROPERTY_AFTER_RESUME = 0x8020_0062, "BG_E_READ_ONLY_PROPERTY_AFTER_RESUME", "the property cannot be set once the job has been resumed";
     REMOTE_FILE_CHANGED = 0x8020_0073, "BG_E_REMOTE_FILE_CHANGED", "the remote file changed while it was fetched";
+    DO_UNKNOWN_PROPERTY_ID = 0x80D0_2011, "DO_E_UNKNOWN_PROPERTY_ID", "there is no such property";
+    DO_READ_ONLY_PROPERTY = 0x80D0_2012, "DO_E_READ_ONLY_PROPERTY", "the property cannot be set";
     DO_ERROR_INFORMATION_UNAVAILABLE = 0x80D0_2014, "DO_E_ERROR_INFORMATION_UNAVAILABLE", "there is no error object now";
     NAME_NOT_RESOLVED = 0x8007_2EE7, "ERROR_INTERNET_NAME_NOT_RESOLVED", "the server's name could not be resolved";
     INTERNET_TIMEOUT = 0x8007_2EE2, "ERROR_INTERNET_TIMEOUT", "the server did not answer in time";

@@ -123,7 +123,8 @@ impl Work<'_> {
         Ok(jobs.last().map(|stored| stored.seq))
     }
 
-    fn backfill_job(&mut self, stored: &StoredJob) -> Done<()> {
+    /// The same for one job.
+    pub(super) fn backfill_job(&mut self, stored: &StoredJob) -> Done<()> {
         let event = match (stored.job.state, stored.job.kind.family()) {
             (JobState::Transferred, Family::Transfer) => EventKind::JobTransferred,
             (JobState::Error, Family::Transfer) => EventKind::JobError,

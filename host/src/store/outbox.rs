@@ -4,8 +4,8 @@
 use rusqlite::{OptionalExtension, params};
 
 use crate::job::{
-    Command, DeliveryId, DeliveryState, EventKind, FileStatus, Job, JobState, PluginName, Route, Transition,
-    apply,
+    Command, DeliveryId, DeliveryState, EventKind, FileStatus, FilesChange, Job, JobState, PluginName, Route,
+    Transition, apply,
 };
 
 use super::Change;
@@ -13,11 +13,21 @@ use super::order::MODIFICATION_INTERVAL_MS;
 use super::rows::{EventData, StoredJob, int, rank, to_json, word};
 use super::writer::{Done, Work};
 
+/// What a transition set beside the state.
+#[derive(Clone, Copy, Default)]
+struct Set {
+    any: bool,
+    handler: bool,
+}
+
 impl Work<'_> {
     /// Puts `command` through the law and writes what it says. Nothing is written on a refusal.
     pub(super) fn apply(&mut self, stored: &mut StoredJob, command: &Command) -> Done<()> {
         let transition = apply(&stored.job, command)?;
         if transition.is_noop(&stored.job) {
+            return Ok(());
+        }
+        if transition.files != FilesChange::None && !self.changes_files(stored, &transition.files)? {
             return Ok(());
         }
         self.write_transition(stored, transition)
@@ -27,7 +37,13 @@ impl Work<'_> {
         let was = stored.job.state;
         let new_error = transition.error != stored.job.error;
         let events = transition.events.clone();
+        let set = self.write_set(stored, &transition)?;
         stored.advance(transition, self.now);
+        if set.handler {
+            // Who decides now is told of what a predecessor was told (B-103, B-111).
+            self.follow_routing_of(stored.seq)?;
+            self.backfill_job(stored)?;
+        }
         for event in &events {
             let data = EventData {
                 error: stored.job.error.clone(),
@@ -38,7 +54,7 @@ impl Work<'_> {
         }
         // With nobody to wait for, completion follows at once, in the same row.
         if stored.job.state == JobState::Transferred
-            && was != JobState::Transferred
+            && (was != JobState::Transferred || set.any)
             && let Some(release) = self.release(stored)?
         {
             stored.advance(release, self.now);
@@ -54,12 +70,30 @@ impl Work<'_> {
         if stored.job.state.is_final() {
             self.ledger.count_open(self.db, &stored.job.owner, -1)?;
         }
-        let told = matches!(stored.job.state, JobState::Error | JobState::Transferred);
+        // B-106: the job's own event says it; what was set in such a state nothing else says.
+        let told = matches!(stored.job.state, JobState::Error | JobState::Transferred) && !set.any;
         if !told && !stored.job.state.is_final() {
             self.raise_modification(stored)?;
         }
         self.changed(stored);
         Ok(())
+    }
+
+    /// Writes what a transition says of properties, owner and files.
+    fn write_set(&mut self, stored: &StoredJob, transition: &Transition) -> Done<Set> {
+        let mut set = Set::default();
+        self.write_files_change(stored, &transition.files)?;
+        set.any = transition.files != FilesChange::None;
+        if let Some(spec) = &transition.spec {
+            self.write_spec(stored.seq, spec)?;
+            set.any = true;
+            set.handler = spec.handler != stored.job.spec.handler;
+        }
+        if let Some(owner) = &transition.owner {
+            self.write_owner(stored.seq, &stored.job.owner, owner)?;
+            set.any = true;
+        }
+        Ok(set)
     }
 
     fn write_job(&self, stored: &StoredJob) -> Done<()> {

@@ -1,6 +1,7 @@
 //! The store through its own trait, on real files, with a simulated clock.
 
 mod bare;
+mod changes;
 mod deliveries;
 mod disk;
 mod endings;

@@ -95,6 +95,7 @@ async fn j28_a_stale_run_is_refused() {
             run.id(),
             Command::Finished {
                 at: bench.clock.now(),
+                files: 1,
             },
         )
         .await;

@@ -12,6 +12,7 @@ mod claims;
 mod fault;
 mod jobs;
 mod list;
+mod matching;
 mod open;
 mod order;
 mod outbox;
@@ -42,6 +43,7 @@ use crate::job::{Command, DeliveryId, FileStatus, Job, JobId, PluginName, Router
 
 pub use fault::{Fault, FaultStore, Verb};
 pub use jobs::remote_host;
+pub use matching::{JobMatch, JobPage};
 pub use sqlite::{SqliteOptions, SqliteStore};
 pub use trace::{Did, Listener, Standing, TraceStore};
 pub use types::{
@@ -144,6 +146,9 @@ pub trait Store: Send + Sync + 'static {
 
     /// Jobs, newest first.
     async fn jobs(&self, filter: JobFilter) -> Result<Vec<Job>, StoreError>;
+
+    /// Jobs of a filter that fit, newest first: a bounded look, which the next call goes on with.
+    async fn jobs_matching(&self, filter: JobFilter, wanted: JobMatch) -> Result<JobPage, StoreError>;
 
     /// Deliveries, newest first.
     async fn deliveries(&self, filter: DeliveryFilter) -> Result<Vec<DeliveryRecord>, StoreError>;

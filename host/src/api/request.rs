@@ -8,6 +8,7 @@ use crate::job::{
     DeliveryId, DeliveryState, FilePlan, FileRange, FileSpec, JobId, JobKind, JobState, OwnerName,
     PluginName, Priority, Profile, TransferSpec,
 };
+pub use crate::store::JobMatch;
 
 /// One job to be accepted: `POST /v1/jobs`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -153,6 +154,10 @@ pub enum JobVerb {
     Cancel,
     /// Keep what is whole, drop the rest.
     Complete,
+    /// The same, but only if everything is whole.
+    CompleteWhole,
+    /// Make the caller its owner.
+    TakeOwnership,
 }
 
 impl JobVerb {
@@ -163,7 +168,8 @@ impl JobVerb {
             Self::Suspend => "suspend",
             Self::Resume { .. } => "resume",
             Self::Cancel => "cancel",
-            Self::Complete => "complete",
+            Self::Complete | Self::CompleteWhole => "complete",
+            Self::TakeOwnership => "take-ownership",
         }
     }
 }
@@ -177,12 +183,31 @@ pub struct ResumeRequest {
     pub after_ms: u64,
 }
 
-/// `PATCH /v1/jobs/{id}`
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// The body of `POST /v1/jobs/{id}/complete`; may be absent.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct ChangeRequest {
-    /// The new level.
-    pub priority: Priority,
+pub struct CompleteRequest {
+    /// Nothing is done unless every file is transferred.
+    #[serde(default)]
+    pub require_all: bool,
+}
+
+/// `PATCH /v1/jobs/{id}/files/{index}`
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RemoteRequest {
+    /// Where the file is fetched from now on.
+    pub remote: String,
+}
+
+/// `POST /v1/jobs/{id}/replace-prefix`
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PrefixRequest {
+    /// How the remote names begin, case and all.
+    pub from: String,
+    /// What stands there instead.
+    pub to: String,
 }
 
 /// Which deliveries to replay or purge. Must name something: an id, a filter, or `all`.
@@ -213,6 +238,8 @@ pub struct JobQuery {
     pub states: Vec<JobState>,
     /// Only this owner's.
     pub owner: Option<OwnerName>,
+    /// Only jobs that fit.
+    pub wanted: JobMatch,
     /// Only jobs made before this one.
     pub before: Option<JobId>,
     /// At most this many, up to 1,000; absent, 100.
@@ -228,6 +255,8 @@ pub struct DeliveryQuery {
     pub plugin: Option<PluginName>,
     /// Only this job's.
     pub job: Option<JobId>,
+    /// Only deliveries made before this one.
+    pub before: Option<DeliveryId>,
     /// At most this many, up to 1,000; absent, 100.
     pub limit: Option<usize>,
 }

@@ -11,6 +11,7 @@ mod change;
 mod claims;
 mod fault;
 mod jobs;
+mod journal;
 mod list;
 mod matching;
 mod open;

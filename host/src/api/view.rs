@@ -97,7 +97,7 @@ impl From<&Job> for JobView {
             description: spec.description.clone(),
             owner: job.owner.clone(),
             kind: job.kind,
-            state: job.state,
+            state: shown_state(job),
             intent: job.intent,
             outcome: job.outcome,
             priority: job.priority,
@@ -123,6 +123,14 @@ impl From<&Job> for JobView {
             error: job.error.as_ref().map(ErrorView::from),
             files: None,
         }
+    }
+}
+
+/// D-03: Delivery Optimization knows no `connecting`; what reaches for the other side transfers.
+fn shown_state(job: &Job) -> JobState {
+    match (job.spec.profile, job.state) {
+        (Profile::DeliveryOptimization, JobState::Connecting) => JobState::Transferring,
+        (_, state) => state,
     }
 }
 

@@ -83,7 +83,7 @@ fn b43_an_empty_job_stays_suspended() {
 }
 
 #[test]
-fn b23_b80_the_error_object_vanishes_when_bytes_flow() {
+fn b80_the_error_object_vanishes_when_bytes_flow() {
     let mut connecting = job(Connecting);
     connecting.error = Some(error(Code::http(503), 0));
     assert_eq!(apply(&connecting, &Command::Connected).unwrap().error, None);
@@ -100,7 +100,7 @@ fn b23_b80_the_error_object_vanishes_when_bytes_flow() {
 }
 
 #[test]
-fn b26_b27_b64_errors_are_counted_but_a_lost_network_is_not() {
+fn b64_errors_are_counted_but_a_lost_network_is_not() {
     assert_eq!(apply(&job(Transferring), &transient(0)).unwrap().error_count, 1);
     assert_eq!(apply(&job(Transferring), &fatal()).unwrap().error_count, 1);
     let lost = Command::TransientError {
@@ -125,7 +125,7 @@ fn b30_the_no_progress_timeout_makes_it_fatal() {
 }
 
 #[test]
-fn b30_b59_a_delay_over_the_timeout_is_fatal_at_once() {
+fn b59_a_delay_over_the_timeout_is_fatal_at_once() {
     let mut impatient = job(Transferring);
     impatient.spec.no_progress = Duration::from_secs(4);
     assert_eq!(apply(&impatient, &transient(0)).unwrap().to, JobState::Error);
@@ -134,7 +134,7 @@ fn b30_b59_a_delay_over_the_timeout_is_fatal_at_once() {
 }
 
 #[test]
-fn b57_b59_the_due_time_doubles_and_never_passes_the_timeout() {
+fn b57_the_due_time_doubles_and_never_passes_the_timeout() {
     let mut failing = job(Transferring);
     let first = apply(&failing, &transient(100)).unwrap();
     assert_eq!(first.due, Due::At(at(105)));
@@ -182,7 +182,7 @@ fn b34_resume_clears_the_clocks() {
 }
 
 #[test]
-fn b37_b44_complete_saves_a_download_anywhere_and_an_upload_only_when_sent() {
+fn b37_complete_ends_a_download_anywhere_and_an_upload_only_when_sent() {
     for state in JobState::ALL.iter().copied().filter(|s| !s.is_final()) {
         assert_eq!(
             apply(&job(state), &Command::Complete).unwrap().intent,
@@ -198,21 +198,23 @@ fn b37_b44_complete_saves_a_download_anywhere_and_an_upload_only_when_sent() {
             );
         }
     }
-    let mut completing = job(Transferred);
-    completing.intent = Some(Intent::Complete);
-    let done = apply(
-        &completing,
-        &Command::IntentDone {
-            outcome: Outcome::Partial,
-        },
-    )
-    .unwrap();
-    assert_eq!((done.to, done.outcome), (Acknowledged, Some(Outcome::Partial)));
-    assert_eq!(done.events, [EventKind::OnEnded]);
 }
 
 #[test]
-fn b38_b39_b46_cancel_and_expiry_end_any_open_job() {
+fn b44_what_was_dropped_makes_the_outcome_partial() {
+    for outcome in [Outcome::Succeeded, Outcome::Partial] {
+        let completing = Job {
+            intent: Some(Intent::Complete),
+            ..job(Transferred)
+        };
+        let done = apply(&completing, &Command::IntentDone { outcome }).unwrap();
+        assert_eq!((done.to, done.outcome), (Acknowledged, Some(outcome)));
+        assert_eq!(done.events, [EventKind::OnEnded]);
+    }
+}
+
+#[test]
+fn b38_cancel_and_expiry_end_any_open_job() {
     for state in JobState::ALL.iter().copied().filter(|s| !s.is_final()) {
         for command in [Command::Cancel, Command::Expired] {
             let mut open = job(state);

@@ -4,6 +4,7 @@ use rusqlite::{OptionalExtension, params};
 
 use crate::job::{Code, Command, FileStatus, Job, JobId, JobKind, JobState, Progress};
 
+use super::journal::Note;
 use super::rows::{StoredJob, int, load_files, load_job, load_job_at, rank, to_json};
 use super::writer::{Done, Work};
 use super::{FileCheckpoint, NewJob, RunId, StoreError, Submitted};
@@ -34,6 +35,7 @@ impl Work<'_> {
         self.ledger.count_open(self.db, &stored.job.owner, 1)?;
         self.ledger.job(None, Some(stored.job.state));
         self.changed(&stored);
+        self.notes.push(Note::created(&stored.job));
         Ok(Submitted {
             job: stored.job,
             created: true,

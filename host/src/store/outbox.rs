@@ -9,6 +9,7 @@ use crate::job::{
 };
 
 use super::Change;
+use super::journal::Note;
 use super::order::MODIFICATION_INTERVAL_MS;
 use super::rows::{EventData, StoredJob, int, rank, to_json, word};
 use super::writer::{Done, Work};
@@ -30,7 +31,10 @@ impl Work<'_> {
         if transition.files != FilesChange::None && !self.changes_files(stored, &transition.files)? {
             return Ok(());
         }
-        self.write_transition(stored, transition)
+        let was = stored.job.state;
+        self.write_transition(stored, transition)?;
+        self.notes.extend(Note::of(command, was, &stored.job));
+        Ok(())
     }
 
     fn write_transition(&mut self, stored: &mut StoredJob, transition: Transition) -> Done<()> {

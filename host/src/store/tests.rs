@@ -7,6 +7,7 @@ mod disk;
 mod endings;
 mod faulty_disk;
 mod jobs;
+mod listing;
 mod plans;
 mod roles;
 mod scale;

@@ -245,6 +245,13 @@ fn lists(bare: &Bare, id: JobId) {
             limit: 5,
         };
         assert!(!bare.read(|db| list::jobs(db, &filter)).is_empty());
+        let wanted = crate::store::JobMatch {
+            host: Some("h:1".to_owned()),
+            remote: Some("http".to_owned()),
+            ..Default::default()
+        };
+        bare.read(|db| list::jobs_matching(db, &filter, &Default::default()));
+        bare.read(|db| list::jobs_matching(db, &filter, &wanted));
     }
     for (plugin, states) in [
         (None, vec![]),

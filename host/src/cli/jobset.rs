@@ -24,13 +24,25 @@ const TOLD_MAX: usize = 50;
 /// Jobs in one file. They are one request and one transaction.
 const JOBS_MAX: usize = 10_000;
 
-/// One job and where it stands.
+/// Jobs and where each stands.
 #[derive(Debug)]
-pub(super) struct Placed {
-    /// The job.
-    pub(super) request: SubmitRequest,
-    /// `jobs.toml:12:1`
-    pub(super) place: String,
+pub(super) struct JobSet {
+    /// The jobs.
+    pub(super) requests: Vec<SubmitRequest>,
+    starts: Vec<usize>,
+    source: Source,
+}
+
+impl JobSet {
+    /// `jobs.toml:12:1` for a job by its number. Lines are counted for those that are asked for only.
+    pub(super) fn place(&self, index: usize) -> String {
+        self.source.place(self.starts.get(index).copied().unwrap_or(0))
+    }
+
+    /// What the file is called.
+    pub(super) fn name(&self) -> &str {
+        &self.source.name
+    }
 }
 
 /// A fault and the byte it stands at.
@@ -41,7 +53,7 @@ struct Fault {
 }
 
 /// The jobs of a file.
-pub(super) fn jobs(file: &Path) -> Result<Vec<Placed>, CliError> {
+pub(super) fn jobs(file: &Path) -> Result<JobSet, CliError> {
     let source = Source::read(file)?;
     let items = source
         .items("job")
@@ -56,15 +68,12 @@ pub(super) fn jobs(file: &Path) -> Result<Vec<Placed>, CliError> {
             complaint.hint("submit them in several files; nothing was submitted"),
         ));
     }
-    let place = |item: &Item| source.place(item.start);
     let requests = typed::<SubmitRequest>(&source, &items, words::job)?;
-    let jobs = items.iter().zip(requests);
-    Ok(jobs
-        .map(|(item, request)| Placed {
-            request,
-            place: place(item),
-        })
-        .collect())
+    Ok(JobSet {
+        requests,
+        starts: items.iter().map(|item| item.start).collect(),
+        source,
+    })
 }
 
 /// The files of a file, for `job add`.

@@ -7,10 +7,9 @@ use super::error::CliError;
 use super::exit::ExitStatus;
 use super::follow::Until;
 use super::follow_all::{follow_all, verdicts};
-use super::jobset::{self, Placed};
+use super::jobset::{self, JobSet};
 use super::output::Output;
 use crate::api::client::{Client, ClientError};
-use crate::api::request::SubmitRequest;
 use crate::api::view::{JobId, SubmittedView};
 
 pub(super) async fn run(
@@ -67,26 +66,19 @@ async fn follow(
 }
 
 async fn submit(file: &Path, client: &Client) -> Result<Vec<SubmittedView>, CliError> {
-    let (places, requests): (Vec<String>, Vec<SubmitRequest>) = jobset::jobs(file)?
-        .into_iter()
-        .map(|Placed { request, place }| (place, request))
-        .unzip();
-    match client.submit_many(&requests).await {
-        Ok(submitted) => Ok(submitted),
-        Err(error) => Err(placed(error, file, &places)),
-    }
+    let set = jobset::jobs(file)?;
+    let submitted = client.submit_many(&set.requests).await;
+    submitted.map_err(|error| placed(error, &set))
 }
 
 /// What the host says of a job by its number is said by its place in the file.
-fn placed(error: ClientError, file: &Path, places: &[String]) -> CliError {
+fn placed(error: ClientError, set: &JobSet) -> CliError {
     if let ClientError::Refused { problem, .. } = &error
         && !problem.list.is_empty()
     {
-        let faults = problem.list.iter().map(|fault| {
-            let place = places.get(fault.index).map_or("", String::as_str);
-            format!("{place}: {}", fault.message)
-        });
-        return jobset::not_taken(&file.display().to_string(), "submitted", faults.collect());
+        let faults = problem.list.iter();
+        let faults = faults.map(|fault| format!("{}: {}", set.place(fault.index), fault.message));
+        return jobset::not_taken(set.name(), "submitted", faults.collect());
     }
     CliError::from(error)
 }

@@ -232,6 +232,14 @@ mod tests {
     fn states_may_be_listed_with_commas() {
         let query: DeliveryQuery = parse(Some("state=dead,poison&plugin=pager")).unwrap();
         assert_eq!(query.states, [DeliveryState::Dead, DeliveryState::Poison]);
+        let paged = DeliveryQuery {
+            before: Some(crate::job::DeliveryId::fresh()),
+            ..query
+        };
+        assert_eq!(
+            parse::<DeliveryQuery>(encode(&paged).strip_prefix('?')).unwrap(),
+            paged
+        );
     }
 
     #[test]

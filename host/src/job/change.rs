@@ -7,7 +7,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::{Code, JobSpec, PluginName, Priority, TransferSpec};
+use super::{Code, JobSpec, PluginName, Priority, RefusedKey, TransferSpec};
 
 /// What shapes what is fetched, so that it is fixed with the first resume (B-51), by its place in
 /// [`TransferSpec`].
@@ -135,11 +135,7 @@ impl JobChange {
                     let why = format!("`{name}` is told by the host and cannot be set");
                     return Err(PropertyError::new(Code::READ_ONLY_PROPERTY, why));
                 }
-                name => {
-                    let name: String = name.chars().take(60).flat_map(char::escape_default).collect();
-                    let why = format!("a job has no property `{name}`");
-                    return Err(PropertyError::new(Code::UNKNOWN_PROPERTY_ID, why));
-                }
+                name => return Err(no_property(name)),
             }
         }
         Ok(change)
@@ -183,6 +179,19 @@ impl JobChange {
         }
         Ok(spec)
     }
+}
+
+/// A name that the ancestors have is refused with its reason.
+fn no_property(name: &str) -> PropertyError {
+    if let Some(key) = RefusedKey::named(name) {
+        let why = format!("`{name}`: {} ({}); {}", key.why, key.row, key.instead);
+        return PropertyError::new(RefusedKey::CODE, why);
+    }
+    let name: String = name.chars().take(60).flat_map(char::escape_default).collect();
+    PropertyError::new(
+        Code::UNKNOWN_PROPERTY_ID,
+        format!("a job has no property `{name}`"),
+    )
 }
 
 fn set<T: Clone>(place: &mut T, value: Option<&T>) {
@@ -332,6 +341,9 @@ mod tests {
     fn d11_what_is_unknown_and_what_is_only_told_are_told_apart() {
         let unknown = read(&json!({"prio": "high"})).unwrap_err();
         assert_eq!(unknown.code, Code::UNKNOWN_PROPERTY_ID);
+        let refused = read(&json!({"on_demand": true})).unwrap_err();
+        assert_eq!(refused.code, Code::NOTIMPL);
+        assert!(refused.message.contains("B-127"), "{}", refused.message);
         for name in ["id", "owner", "state", "kind", "created"] {
             let error = read(&json!({name: "x"})).unwrap_err();
             assert_eq!(error.code, Code::READ_ONLY_PROPERTY, "{name}");

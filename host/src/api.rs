@@ -7,11 +7,13 @@
 //! HTTP status says which family it is of (see [`failure::ApiError`]).
 
 mod body;
+mod change;
 pub mod client;
 mod deliveries;
 pub mod failure;
 mod host;
 mod jobs;
+mod limits;
 mod notify;
 mod query;
 pub mod request;
@@ -73,12 +75,6 @@ pub trait HostHandle: Send + Sync + 'static {
     /// # Errors
     /// The code, and a sentence that says what is wrong and what would be right.
     fn check_submit(&self, new: &NewJob) -> Result<(), (Code, String)>;
-
-    /// Whether a job can have this handler: it is known here.
-    ///
-    /// # Errors
-    /// As for [`HostHandle::check_submit`].
-    fn check_handler(&self, handler: &PluginName) -> Result<(), (Code, String)>;
 
     /// Unloads a plugin whose file is gone, and forgets its last good component; returns whether
     /// there was anything of it.

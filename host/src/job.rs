@@ -5,6 +5,7 @@
 //! and crash recovery go through the same [`apply`].
 
 mod advice;
+mod change;
 mod code;
 mod command;
 mod delivery;
@@ -14,7 +15,7 @@ mod failure;
 mod file;
 mod id;
 mod law;
-mod law_properties;
+mod legal;
 mod model;
 mod notify;
 mod policy;
@@ -24,8 +25,9 @@ mod time;
 mod transfer;
 
 pub use advice::Nature;
-pub use code::Code;
-pub use command::{Command, Due, Refusal, Transition};
+pub use change::{JobChange, PropertyError};
+pub use code::{Code, UnknownCode};
+pub use command::{Command, Due, FilesChange, Refusal, Transition};
 pub use delivery::{DeliveryState, Reply, StateRead, StateWrite};
 pub use error::{ErrorContext, ErrorInfo, FileRef, Leg};
 pub use event::{EventKind, Interface, Role, Route, Router};
@@ -33,9 +35,10 @@ pub use failure::{FailureClass, FailureRecord};
 pub use file::{FilePlan, FileRange, FileSpec, FileStatus, Progress};
 pub use id::{DeliveryId, InvalidName, JobId, OwnerName, PluginName};
 pub use law::apply;
+pub use legal::legal_verbs;
 pub(crate) use model::words;
 pub use model::{Family, Intent, Job, JobKind, JobSpec, JobState, Outcome, Priority, UnknownWord};
-pub use notify::{FlagsRefused, NotifyFlag, Registration};
+pub use notify::{FlagsRefused, NotifyFlag};
 pub use policy::{FailurePolicy, Ladder, Next, Policy, Then, Tries, jitter_fraction, next_step};
 pub use profile::{Backoff, Profile};
 pub use refused::RefusedKey;
@@ -46,5 +49,7 @@ pub use transfer::{HttpSpec, LimitSpec, PlacingSpec, TransferSpec, UploadSpec};
 mod code_tests;
 #[cfg(test)]
 mod law_matrix;
+#[cfg(test)]
+mod law_rows;
 #[cfg(test)]
 mod law_tests;

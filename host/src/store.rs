@@ -7,10 +7,13 @@
 mod admin;
 mod backfill;
 mod calls;
+mod change;
 mod claims;
 mod fault;
 mod jobs;
+mod journal;
 mod list;
+mod matching;
 mod open;
 mod order;
 mod outbox;
@@ -43,6 +46,7 @@ use crate::job::{Command, DeliveryId, FileStatus, Job, JobId, PluginName, Router
 
 pub use fault::{Fault, FaultStore, Verb};
 pub use jobs::remote_host;
+pub use matching::{JobMatch, JobPage};
 pub use sqlite::{SqliteOptions, SqliteStore};
 pub use trace::{Did, Listener, Standing, TraceStore};
 pub use types::{
@@ -145,6 +149,9 @@ pub trait Store: Send + Sync + 'static {
 
     /// Jobs, newest first.
     async fn jobs(&self, filter: JobFilter) -> Result<Vec<Job>, StoreError>;
+
+    /// Jobs of a filter that fit, newest first: a bounded look, which the next call goes on with.
+    async fn jobs_matching(&self, filter: JobFilter, wanted: JobMatch) -> Result<JobPage, StoreError>;
 
     /// Deliveries, newest first.
     async fn deliveries(&self, filter: DeliveryFilter) -> Result<Vec<DeliveryRecord>, StoreError>;

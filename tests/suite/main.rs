@@ -16,6 +16,8 @@ mod fuzz;
 mod hazards;
 mod hostile;
 mod hot_reload;
+mod job_sets;
+mod jobs;
 mod kills;
 mod licences;
 mod loading;

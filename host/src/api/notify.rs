@@ -1,14 +1,11 @@
-//! Who is told of what, as it is asked for: flags, handler, notify command, interval.
+//! Who is told of what, as it is asked for: flags and notify command.
 
 use std::collections::BTreeSet;
-use std::time::Duration;
 
 use axum::http::StatusCode;
 
 use super::failure::ApiError;
-use super::request::ChangeRequest;
-use super::submit::DELAY_MS_MAX;
-use crate::job::{Code, FlagsRefused, JobKind, NotifyFlag, Profile, Registration};
+use crate::job::{Code, FlagsRefused, JobKind, NotifyFlag, Profile};
 
 /// More arguments make a script, which belongs into a file.
 const NOTIFY_ARGS_MAX: usize = 64;
@@ -27,35 +24,6 @@ pub(super) fn flags(
         ApiError::new(StatusCode::BAD_REQUEST, FlagsRefused::CODE, why.to_string())
             .hint("a transfer has job-transferred, job-error, job-modification, file-transferred and disable")
     })
-}
-
-/// What a change says about who is told; `None` when it says nothing.
-pub(super) fn registration(
-    change: &ChangeRequest,
-    kind: JobKind,
-    profile: Profile,
-) -> Result<Option<Registration>, ApiError> {
-    if let Some(command) = &change.notify_command {
-        check_command(command)?;
-    }
-    let registration = Registration {
-        handler: change.handler.clone(),
-        flags: match &change.notify {
-            Some(words) => Some(flags(words, kind, profile)?),
-            None => None,
-        },
-        command: change.notify_command.clone(),
-        interval: change.notify_interval_ms.map(interval).transpose()?,
-    };
-    Ok((registration != Registration::default()).then_some(registration))
-}
-
-/// How often handlers hear of changes.
-pub(super) fn interval(ms: u64) -> Result<Duration, ApiError> {
-    if ms > DELAY_MS_MAX {
-        return Err(ApiError::usage("a delay is over ten years"));
-    }
-    Ok(Duration::from_millis(ms))
 }
 
 /// B-114: a whole path, which nobody looks for elsewhere, and parameters that are no program of their own.

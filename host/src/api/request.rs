@@ -2,12 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Serialize};
 
 use crate::job::{
     DeliveryId, DeliveryState, FilePlan, FileRange, FileSpec, JobId, JobKind, JobState, OwnerName,
     PluginName, Priority, Profile, TransferSpec,
 };
+pub use crate::store::JobMatch;
 
 /// One job to be accepted: `POST /v1/jobs`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -164,6 +165,10 @@ pub enum JobVerb {
     Complete,
     /// Say whether a file is good.
     SetValidation(ValidationRequest),
+    /// The same, but only if everything is whole.
+    CompleteWhole,
+    /// Make the caller its owner.
+    TakeOwnership,
 }
 
 impl JobVerb {
@@ -174,8 +179,9 @@ impl JobVerb {
             Self::Suspend => "suspend",
             Self::Resume { .. } => "resume",
             Self::Cancel => "cancel",
-            Self::Complete => "complete",
+            Self::Complete | Self::CompleteWhole => "complete",
             Self::SetValidation(_) => "set-validation",
+            Self::TakeOwnership => "take-ownership",
         }
     }
 }
@@ -199,30 +205,31 @@ pub struct ValidationRequest {
     pub valid: bool,
 }
 
-/// `PATCH /v1/jobs/{id}`: what is absent stays.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+/// The body of `POST /v1/jobs/{id}/complete`; may be absent.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct ChangeRequest {
-    /// The new level.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub priority: Option<Priority>,
-    /// Its own handler from here on; `null` clears it.
-    #[serde(default, deserialize_with = "said", skip_serializing_if = "Option::is_none")]
-    pub handler: Option<Option<PluginName>>,
-    /// What its handlers are told.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub notify: Option<Vec<String>>,
-    /// What runs when the handler fails; an empty list clears it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub notify_command: Option<Vec<String>>,
-    /// How often handlers hear of changes.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub notify_interval_ms: Option<u64>,
+pub struct CompleteRequest {
+    /// Nothing is done unless every file is transferred.
+    #[serde(default)]
+    pub require_all: bool,
 }
 
-/// Tells `null` from absent.
-fn said<'de, D: Deserializer<'de>>(value: D) -> Result<Option<Option<PluginName>>, D::Error> {
-    Option::deserialize(value).map(Some)
+/// `PATCH /v1/jobs/{id}/files/{index}`
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RemoteRequest {
+    /// Where the file is fetched from now on.
+    pub remote: String,
+}
+
+/// `POST /v1/jobs/{id}/replace-prefix`
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PrefixRequest {
+    /// How the remote names begin, case and all.
+    pub from: String,
+    /// What stands there instead.
+    pub to: String,
 }
 
 /// Which deliveries to replay or purge. Must name something: an id, a filter, or `all`.
@@ -253,6 +260,8 @@ pub struct JobQuery {
     pub states: Vec<JobState>,
     /// Only this owner's.
     pub owner: Option<OwnerName>,
+    /// Only jobs that fit.
+    pub wanted: JobMatch,
     /// Only jobs made before this one.
     pub before: Option<JobId>,
     /// At most this many, up to 1,000; absent, 100.
@@ -268,6 +277,8 @@ pub struct DeliveryQuery {
     pub plugin: Option<PluginName>,
     /// Only this job's.
     pub job: Option<JobId>,
+    /// Only deliveries made before this one.
+    pub before: Option<DeliveryId>,
     /// At most this many, up to 1,000; absent, 100.
     pub limit: Option<usize>,
 }

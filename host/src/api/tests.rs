@@ -7,9 +7,7 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 use super::client::{Client, ClientError};
-use super::request::{
-    ChangeRequest, DeliverySelection, FileRequest, JobQuery, JobVerb, PageQuery, SubmitRequest,
-};
+use super::request::{DeliverySelection, FileRequest, JobQuery, JobVerb, PageQuery, SubmitRequest};
 use super::view::{Code, HostState, JobId, JobKind, JobState, Priority, Profile};
 use super::{Api, listen, serve};
 use crate::clock::Clock;
@@ -83,11 +81,7 @@ async fn a_job_is_submitted_shown_and_directed() {
         .await
         .unwrap();
     assert_eq!(job.due, Some(Timestamp::from_millis(1_700_000_005_000)));
-    let change = ChangeRequest {
-        priority: Some(Priority::High),
-        ..ChangeRequest::default()
-    };
-    let job = rig.client.change(id, &change).await.unwrap();
+    let job = rig.client.set_priority(id, Priority::High).await.unwrap();
     assert_eq!(job.priority, Priority::High);
     let query = JobQuery {
         states: vec![JobState::Queued],
@@ -237,4 +231,43 @@ fn a_request_with_a_misspelt_field_is_refused() {
     let request: SubmitRequest = serde_json::from_str(r#"{"kind": "download"}"#).unwrap();
     assert_eq!(serde_json::to_string(&request).unwrap(), r#"{"kind":"download"}"#);
     assert_eq!(request.kind, JobKind::Download);
+}
+
+#[tokio::test]
+async fn d03_delivery_optimization_shows_no_connecting() {
+    let rig = Rig::start();
+    let mut peer = request();
+    peer.profile = Some(Profile::DeliveryOptimization);
+    for (request, shown) in [(peer, JobState::Transferring), (request(), JobState::Connecting)] {
+        let id = rig.client.submit(&request).await.unwrap().job.id;
+        rig.store.command(id, Command::Start).await.unwrap();
+        assert_eq!(rig.client.job(id).await.unwrap().state, shown);
+    }
+}
+
+#[tokio::test]
+async fn every_bad_entry_of_a_list_is_told_at_once() {
+    let rig = Rig::start();
+    let mut long = request();
+    long.name = Some("x".repeat(257));
+    let mut refused = request();
+    refused.files = vec![FileRequest::new("gopher://h", "/tmp/f")];
+    let error = rig
+        .client
+        .submit_many(&[request(), long, request(), refused])
+        .await
+        .unwrap_err();
+    let ClientError::Refused { problem, .. } = error else {
+        panic!("{error:?}")
+    };
+    let places: Vec<_> = problem.list.iter().map(|one| (one.index, one.code)).collect();
+    assert_eq!(places, [(1, Code::STRING_TOO_LONG), (3, Code::INVALIDARG)]);
+    assert!(
+        rig.client
+            .jobs(&JobQuery::default())
+            .await
+            .unwrap()
+            .jobs
+            .is_empty()
+    );
 }

@@ -10,9 +10,9 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 pub use crate::job::{
-    Code, DeliveryId, DeliveryState, ErrorContext, EventKind, FailureRecord, Family, Intent, Interface,
-    JobId, JobKind, JobState, Leg, NotifyFlag, Outcome, OwnerName, PluginName, Priority, Profile, Role,
-    Timestamp, TransferSpec,
+    Code, DeliveryId, DeliveryState, ErrorContext, EventKind, FailureRecord, Family, FileRange, Intent,
+    Interface, JobId, JobKind, JobState, Leg, NotifyFlag, Outcome, OwnerName, PluginName, Priority, Profile,
+    Role, Timestamp, TransferSpec, UnknownCode,
 };
 use crate::job::{ErrorInfo, FileRef, FileStatus, Job, JobSpec};
 pub use crate::store::{Counts, DeliveryRecord};
@@ -67,6 +67,12 @@ pub struct JobView {
     pub profile: Profile,
     /// Once finished it waits to be completed by hand or handler.
     pub hold: bool,
+    /// The first delay between retries.
+    #[serde(default)]
+    pub retry_delay_ms: u64,
+    /// The no-progress time-out.
+    #[serde(default)]
+    pub no_progress_ms: u64,
     /// Its own handler.
     pub handler: Option<PluginName>,
     /// Free key/values.
@@ -98,7 +104,7 @@ impl From<&Job> for JobView {
             description: spec.description.clone(),
             owner: job.owner.clone(),
             kind: job.kind,
-            state: job.state,
+            state: shown_state(job),
             intent: job.intent,
             outcome: job.outcome,
             priority: job.priority,
@@ -115,6 +121,8 @@ impl From<&Job> for JobView {
             due: job.due,
             profile: spec.profile,
             hold: spec.hold,
+            retry_delay_ms: millis(spec.retry.initial),
+            no_progress_ms: millis(spec.no_progress),
             handler: spec.handler.clone(),
             labels: spec.labels.clone(),
             context: spec.context.clone(),
@@ -133,6 +141,14 @@ fn millis(delay: Duration) -> u64 {
 
 fn notify_interval() -> u64 {
     millis(JobSpec::NOTIFY_INTERVAL)
+}
+
+/// D-03: Delivery Optimization knows no `connecting`; what reaches for the other side transfers.
+fn shown_state(job: &Job) -> JobState {
+    match (job.spec.profile, job.state) {
+        (Profile::DeliveryOptimization, JobState::Connecting) => JobState::Transferring,
+        (_, state) => state,
+    }
 }
 
 /// The error object (B-77…B-81).
@@ -254,11 +270,23 @@ pub struct SubmittedView {
     pub new: bool,
 }
 
+/// A job some of whose files are fetched from elsewhere now.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RenamedView {
+    /// The job.
+    pub job: JobView,
+    /// How many files have another name; 0 when none matched, and nothing has changed.
+    pub changed: u64,
+}
+
 /// A list of jobs, newest first.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct JobsView {
     /// The jobs.
     pub jobs: Vec<JobView>,
+    /// Where the next page begins: its `before`. A page may have few jobs or none and not be the last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next: Option<JobId>,
 }
 
 /// Files of one job in order.
@@ -301,4 +329,18 @@ pub struct Problem {
     /// What to do next; empty when there is nothing to say.
     #[serde(default)]
     pub hint: String,
+    /// Of a list that was refused: each entry that is wrong, as far as they were looked at.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub list: Vec<ListProblem>,
+}
+
+/// What is wrong with one entry of a list.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ListProblem {
+    /// Which, from 0.
+    pub index: usize,
+    /// `0x` and eight digits.
+    pub code: Code,
+    /// What is wrong and why.
+    pub message: String,
 }

@@ -357,19 +357,14 @@ impl HostHandle for HostShared {
             ));
         }
         admit::files(&self.config(), new)?;
-        new.spec
-            .handler
-            .iter()
-            .try_for_each(|handler| self.check_handler(handler))
-    }
-
-    fn check_handler(&self, handler: &PluginName) -> Result<(), (Code, String)> {
-        if self.knows(handler) {
-            return Ok(());
+        match &new.spec.handler {
+            Some(handler) if !self.knows(handler) => {
+                let known = self.plugins();
+                let known = known.iter().map(|plugin| &plugin.name);
+                Err(admit::unknown_handler(handler, known, self.file_is_refused()))
+            }
+            _ => Ok(()),
         }
-        let known = self.plugins();
-        let known = known.iter().map(|plugin| &plugin.name);
-        Err(admit::unknown_handler(handler, known, self.file_is_refused()))
     }
 
     async fn forget_plugin(&self, plugin: &PluginName) -> Result<bool, String> {

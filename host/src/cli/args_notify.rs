@@ -3,10 +3,20 @@
 use std::time::Duration;
 
 use clap::Args as ClapArgs;
+use serde_json::{Map, Value};
 
 use super::value::duration;
-use crate::api::request::{ChangeRequest, SubmitRequest};
-use crate::api::view::PluginName;
+use crate::api::request::SubmitRequest;
+
+/// The names of [`RegisterArgs`].
+pub(super) const REGISTER: [&str; 6] = [
+    "notify",
+    "notify_interval",
+    "handler",
+    "no_handler",
+    "notify_command",
+    "no_notify_command",
+];
 
 /// What the handlers of a job are told.
 #[derive(Clone, Debug, Default, PartialEq, Eq, ClapArgs)]
@@ -27,7 +37,7 @@ pub struct RegisterArgs {
     pub flags: NotifyArgs,
     /// The job's own handler from here on; it is told of the state in which the job rests, again too
     #[arg(long, value_name = "PLUGIN")]
-    pub handler: Option<PluginName>,
+    pub handler: Option<String>,
     /// No handler of its own any more
     #[arg(long, conflicts_with = "handler")]
     pub no_handler: bool,
@@ -48,20 +58,22 @@ impl NotifyArgs {
 }
 
 impl RegisterArgs {
-    /// Puts them into a change.
-    pub(super) fn fill(self, change: &mut ChangeRequest) {
-        change.notify_interval_ms = self.flags.notify_interval.map(millis);
-        change.notify = self.flags.notify;
-        change.handler = if self.no_handler {
-            Some(None)
-        } else {
-            self.handler.map(Some)
+    /// Puts them into a change; `null` takes away.
+    pub(super) fn fill(self, values: &mut Map<String, Value>) {
+        let mut put = |name: &str, value: Option<Value>| {
+            if let Some(value) = value {
+                values.insert(name.to_owned(), value);
+            }
         };
-        change.notify_command = if self.no_notify_command {
-            Some(Vec::new())
-        } else {
-            self.notify_command
-        };
+        let gone = |no: bool| no.then_some(Value::Null);
+        put("notify", self.flags.notify.map(Value::from));
+        put(
+            "notify_interval_ms",
+            self.flags.notify_interval.map(|interval| millis(interval).into()),
+        );
+        put("handler", self.handler.map(Value::from).or(gone(self.no_handler)));
+        let command = self.notify_command.map(Value::from);
+        put("notify_command", command.or(gone(self.no_notify_command)));
     }
 }
 

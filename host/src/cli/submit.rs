@@ -6,20 +6,24 @@ use std::time::Duration;
 use percent_encoding::percent_decode_str;
 use url::Url;
 
-use super::args::{DownloadArgs, SubmitCommand, SubmitOptions};
+use super::args::{DownloadArgs, SubmitArgs, SubmitCommand, SubmitOptions};
 use super::error::{CliError, Complaint};
 use super::exit::ExitStatus;
 use super::follow::{Until, follow, verdict};
 use super::output::Output;
+use super::submit_set;
 use crate::api::client::Client;
 use crate::api::request::{FileRequest, SubmitRequest};
 use crate::api::view::{JobKind, TransferSpec};
 
 pub(super) async fn run(
-    command: SubmitCommand,
+    args: SubmitArgs,
     client: &Client,
     output: &mut Output<'_>,
 ) -> Result<ExitStatus, CliError> {
+    let Some(command) = args.command else {
+        return submit_set::run(args.set, client, output).await;
+    };
     let SubmitCommand::Download(args) = command;
     let wait = args.options.wait;
     let request = download(*args)?;
@@ -43,19 +47,23 @@ pub(super) async fn run(
 }
 
 fn download(args: DownloadArgs) -> Result<SubmitRequest, CliError> {
-    let url = Url::parse(&args.url).map_err(|error| {
-        CliError::Usage(
-            Complaint::new(format!("`{}` is not a URL", args.url))
-                .cause(error)
-                .hint("write it with its scheme: https://…"),
-        )
-    })?;
+    let url = parse_url(&args.url)?;
     let local = destination(&url, args.dest.as_deref())?;
     let file = FileRequest::new(url, local);
     Ok(request(JobKind::Download, vec![file], args.options))
 }
 
-fn request(kind: JobKind, files: Vec<FileRequest>, options: SubmitOptions) -> SubmitRequest {
+pub(super) fn parse_url(text: &str) -> Result<Url, CliError> {
+    Url::parse(text).map_err(|error| {
+        CliError::Usage(
+            Complaint::new(format!("`{text}` is not a URL"))
+                .cause(error)
+                .hint("write it with its scheme: https://…"),
+        )
+    })
+}
+
+pub(super) fn request(kind: JobKind, files: Vec<FileRequest>, options: SubmitOptions) -> SubmitRequest {
     let millis = |duration: Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
     let mut request = SubmitRequest {
         kind,
@@ -82,7 +90,7 @@ fn request(kind: JobKind, files: Vec<FileRequest>, options: SubmitOptions) -> Su
 
 /// The absolute path of a download: DEST itself, a file in it if it is a directory, or the URL's
 /// file name here.
-fn destination(url: &Url, dest: Option<&Path>) -> Result<String, CliError> {
+pub(super) fn destination(url: &Url, dest: Option<&Path>) -> Result<String, CliError> {
     let path = match dest {
         None => PathBuf::from(file_name(url)?),
         Some(dest) if dest.is_dir() || dest.as_os_str().as_encoded_bytes().ends_with(b"/") => {

@@ -4,10 +4,9 @@ use std::path::PathBuf;
 
 use clap_complete::Shell;
 
-use super::args::{
-    Command, ConfigCommand, DbCommand, DeliveryCommand, JobCommand, PluginAddArgs, PluginCommand,
-    PluginRemoveArgs, SubmitCommand,
-};
+use super::args::{Command, ConfigCommand, DbCommand, SubmitArgs};
+use super::args_delivery::{DeliveryCommand, PluginAddArgs, PluginCommand, PluginRemoveArgs};
+use super::args_job::JobCommand;
 use super::language::LanguageArgs;
 
 /// A command, sorted by who carries it out.
@@ -70,7 +69,7 @@ pub enum Local {
 #[derive(Clone, Debug, PartialEq)]
 pub enum ClientCommand {
     /// `submit …`
-    Submit(SubmitCommand),
+    Submit(SubmitArgs),
     /// `job …`
     Job(JobCommand),
     /// `delivery …`

@@ -24,6 +24,7 @@ pub(super) async fn run_job(
 ) -> Option<IntentEnd> {
     let id = run.id();
     let kind = run.job.kind;
+    let files = u32::try_from(run.files.len()).unwrap_or(u32::MAX);
     let end = match &runner {
         Some(runner) => runner.run(run, control).await,
         None => RunEnd::Fatal {
@@ -31,7 +32,10 @@ pub(super) async fn run_job(
         },
     };
     let command = match end {
-        RunEnd::Finished => Command::Finished { at: clock.now() },
+        RunEnd::Finished => Command::Finished {
+            at: clock.now(),
+            files,
+        },
         RunEnd::Transient { error, retry_after } => Command::TransientError { error, retry_after },
         RunEnd::Fatal { error } => Command::FatalError { error },
         RunEnd::Stopped => Command::Yield,

@@ -231,6 +231,28 @@ impl fmt::Display for Code {
     }
 }
 
+/// Not a code that the table knows, nor a number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("write a code as `0x80190194`, `HTTP_404`, `ERRNO_28` or by its name")]
+pub struct UnknownCode;
+
+impl std::str::FromStr for Code {
+    type Err = UnknownCode;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        if let Some((code, ..)) = Self::TABLE.iter().find(|(_, name, _)| *name == text) {
+            return Ok(*code);
+        }
+        let (kind, digits) = text.split_once(['_', 'x']).ok_or(UnknownCode)?;
+        match kind {
+            "0" => u32::from_str_radix(digits, 16).map(Self).map_err(|_| UnknownCode),
+            "HTTP" => digits.parse().map(Self::http).map_err(|_| UnknownCode),
+            "ERRNO" => digits.parse().map(Self::errno).map_err(|_| UnknownCode),
+            _ => Err(UnknownCode),
+        }
+    }
+}
+
 impl Serialize for Code {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(&format_args!("0x{:08X}", self.0))
@@ -262,6 +284,19 @@ mod tests {
         );
         assert_eq!(Code::errno(28).to_string(), "0x8007001C ERRNO_28");
         assert_eq!(serde_json::to_string(&Code::http(503)).unwrap(), "\"0x801901F7\"");
+    }
+
+    #[test]
+    fn a_code_is_read_as_it_is_written() {
+        for code in [Code::http(404), Code::errno(28), Code::NO_PROGRESS, Code(0x1234)] {
+            assert_eq!(format!("0x{:08X}", code.0).parse(), Ok(code));
+            if let Some(name) = code.name() {
+                assert_eq!(name.parse(), Ok(code));
+            }
+        }
+        for bad in ["", "404", "HTTP_", "HTTP_x", "0x", "BG_E_NO", "é"] {
+            assert_eq!(bad.parse::<Code>(), Err(UnknownCode), "{bad}");
+        }
     }
 
     #[test]

@@ -3,12 +3,14 @@
 //!
 //! Rows B-20…B-46 of the transfer specification are its table; `law_tests.rs` names them.
 
+mod setting;
+
+use std::borrow::Cow;
 use std::time::Duration;
 
-use super::law_properties::{register, set_priority, set_retry_delay};
 use super::{
-    Code, Command, Due, ErrorContext, ErrorInfo, EventKind, Family, FileRef, Intent, Job, JobKind, JobState,
-    Leg, Outcome, Refusal, Timestamp, Transition,
+    Code, Command, Due, ErrorContext, ErrorInfo, EventKind, Family, FilesChange, Intent, Job, JobKind,
+    JobState, Outcome, Refusal, Timestamp, Transition,
 };
 
 /// The least delay between retries, whatever the job asks for. B-57 raises it to 5 s; a tenth of a
@@ -28,9 +30,7 @@ pub fn apply(job: &Job, command: &Command) -> Result<Transition, Refusal> {
         return Err(refuse(job, command, "it has ended; submit a new job"));
     }
     match (job.intent, command) {
-        (_, Command::SetPriority(priority)) => Ok(set_priority(job, *priority)),
-        (_, Command::Register(registration)) => register(job, command, registration),
-        (_, Command::SetRetryDelay(delay)) => Ok(set_retry_delay(job, *delay)),
+        (_, Command::SetPriority(priority)) => Ok(setting::set_priority(job, *priority)),
         (Some(intent), command) => under_intent(job, intent, command),
         (None, Command::IntentDone { .. } | Command::IntentFailed { .. }) => {
             Err(refuse(job, command, "it has no file work under way"))
@@ -39,7 +39,19 @@ pub fn apply(job: &Job, command: &Command) -> Result<Transition, Refusal> {
         (None, Command::Suspend) => Ok(suspend(job)),
         (None, Command::Cancel | Command::Expired) => Ok(with_intent(job, Intent::Cancel)),
         (None, Command::Complete) => complete(job, command),
-        (None, Command::Validate { file, valid, at }) => validate(job, command, file, *valid, *at),
+        (None, Command::Validate { file, valid, at }) => setting::validate(job, command, file, *valid, *at),
+        (None, Command::CompleteWhole) => setting::complete_whole(job, command),
+        (None, Command::Change(change)) => setting::change(job, command, change),
+        (None, Command::AddFiles(files)) => setting::add_files(job, command, files),
+        (None, Command::SetRemote { file, remote }) => {
+            let (file, remote) = (*file, remote.clone());
+            setting::rename(job, command, FilesChange::Rename { file, remote })
+        }
+        (None, Command::ReplacePrefix { from, to }) => {
+            let (from, to) = (from.clone(), to.clone());
+            setting::rename(job, command, FilesChange::RenamePrefix { from, to })
+        }
+        (None, Command::TakeOwnership(owner)) => Ok(setting::take_ownership(job, owner)),
         (None, Command::Release) => release(job, command),
         (None, Command::RetryDue { at }) => retry_due(job, command, *at),
         (None, Command::NetworkReturned) => network_returned(job, command),
@@ -70,7 +82,9 @@ fn running(job: &Job, command: &Command) -> Result<Transition, Refusal> {
         (JobState::Connecting | JobState::Transferring, Command::FatalError { error }) => {
             Ok(into_error(job, error.clone(), counts(error)))
         }
-        (JobState::Connecting | JobState::Transferring, Command::Finished { at }) => Ok(finished(job, *at)),
+        (JobState::Connecting | JobState::Transferring, Command::Finished { at, files }) => {
+            Ok(finished(job, *at, *files))
+        }
         (_, command) => Err(refuse(job, command, "no runner holds it")),
     }
 }
@@ -78,7 +92,7 @@ fn running(job: &Job, command: &Command) -> Result<Transition, Refusal> {
 fn under_intent(job: &Job, intent: Intent, command: &Command) -> Result<Transition, Refusal> {
     match (intent, command) {
         // Asking again for what is under way changes nothing.
-        (Intent::Complete, Command::Complete | Command::Release)
+        (Intent::Complete, Command::Complete | Command::CompleteWhole | Command::Release)
         | (Intent::Cancel, Command::Cancel | Command::Expired) => Ok(unchanged(job)),
         (Intent::Complete, Command::IntentDone { outcome }) => {
             Ok(ended(job, JobState::Acknowledged, *outcome))
@@ -165,6 +179,12 @@ fn release(job: &Job, command: &Command) -> Result<Transition, Refusal> {
         return Err(refuse(job, command, "it was submitted with --hold"));
     }
     match job.state {
+        // B-36: what was added since has yet to be fetched, and is not dropped unasked.
+        JobState::Transferred if job.transferred.is_none() => Err(refuse(
+            job,
+            command,
+            "it has files that are not transferred; resume it",
+        )),
         JobState::Transferred => Ok(with_intent(job, Intent::Complete)),
         JobState::Error if job.kind == JobKind::Batch => {
             Ok(ended(job, JobState::Acknowledged, Outcome::Failed))
@@ -222,8 +242,16 @@ fn transient(job: &Job, error: &ErrorInfo, retry_after: Option<Duration>) -> Tra
     }
 }
 
-/// B-32.
-fn finished(job: &Job, at: Timestamp) -> Transition {
+/// B-32. Files that were added while the runner was busy with the others take a run of their own (B-42).
+fn finished(job: &Job, at: Timestamp, files: u32) -> Transition {
+    if files < job.progress.files_total {
+        return Transition {
+            retries: 0,
+            no_progress_since: None,
+            due: Due::Never,
+            ..moved(job, JobState::Queued)
+        };
+    }
     let mut transition = moved(job, JobState::Transferred);
     transition.transferred = Some(at);
     transition.retries = 0;
@@ -277,45 +305,6 @@ fn ended(job: &Job, to: JobState, outcome: Outcome) -> Transition {
     }
 }
 
-/// B-97: a file whose bytes are not good puts the job into `error`, from wherever it is; what is here of
-/// the file is dropped with it. A job that is in `error` already is not entered anew: its handlers have
-/// been told.
-fn validate(
-    job: &Job,
-    command: &Command,
-    file: &FileRef,
-    valid: bool,
-    at: Timestamp,
-) -> Result<Transition, Refusal> {
-    if job.kind != JobKind::Download {
-        return Err(Refusal {
-            code: Code::NOTIMPL,
-            ..refuse(job, command, "only what is downloaded can be found bad")
-        });
-    }
-    if valid {
-        return Ok(unchanged(job));
-    }
-    let error = ErrorInfo {
-        code: Code::VALIDATION_FAILED,
-        context: ErrorContext::RemoteFile,
-        description: format!("a handler found that `{}` is not what was wanted", file.local),
-        protocol: file.remote.split_once(':').map(|(scheme, _)| scheme.to_owned()),
-        file: Some(file.clone()),
-        leg: Some(Leg::Download),
-        attempt: job.attempt,
-        at,
-    };
-    let entered = into_error(job, error, 1);
-    if job.state == JobState::Error {
-        return Ok(Transition {
-            events: Vec::new(),
-            ..entered
-        });
-    }
-    Ok(entered)
-}
-
 /// Leaves everything but the state as it is; raises the revision.
 fn moved(job: &Job, to: JobState) -> Transition {
     Transition {
@@ -325,18 +314,20 @@ fn moved(job: &Job, to: JobState) -> Transition {
     }
 }
 
-pub(super) fn unchanged(job: &Job) -> Transition {
+fn unchanged(job: &Job) -> Transition {
     Transition {
         to: job.state,
         intent: job.intent,
         outcome: job.outcome,
         priority: job.priority,
-        spec: None,
         error: job.error.clone(),
         error_count: job.error_count,
         retries: job.retries,
         no_progress_since: job.no_progress_since,
         transferred: job.transferred,
+        spec: None,
+        owner: None,
+        files: FilesChange::None,
         starts_attempt: false,
         due: Due::Keep,
         revises: false,
@@ -344,12 +335,12 @@ pub(super) fn unchanged(job: &Job) -> Transition {
     }
 }
 
-pub(super) fn refuse(job: &Job, command: &Command, why: &'static str) -> Refusal {
+fn refuse(job: &Job, command: &Command, why: impl Into<Cow<'static, str>>) -> Refusal {
     Refusal {
         code: Code::INVALID_STATE,
         verb: command.verb(),
         state: job.state,
-        why,
+        why: why.into(),
     }
 }
 

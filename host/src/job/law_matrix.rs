@@ -23,9 +23,13 @@ const ALLOWED: &[(&str, &[JobState])] = &[
     ("suspend", OPEN),
     ("cancel", OPEN),
     ("complete", OPEN),
+    ("complete --require-all", &[Transferred]),
+    ("set", OPEN),
+    ("add", OPEN),
+    ("set-remote", OPEN),
+    ("replace-prefix", OPEN),
+    ("take-ownership", OPEN),
     ("set-priority", OPEN),
-    ("register", OPEN),
-    ("set-retry-delay", OPEN),
     ("set-validation", OPEN),
     ("expire", OPEN),
     ("start", &[Queued]),
@@ -44,22 +48,13 @@ const ALLOWED: &[(&str, &[JobState])] = &[
 /// What is allowed while file work is under way, in every open state.
 const UNDER_COMPLETE: &[&str] = &[
     "set-priority",
-    "register",
-    "set-retry-delay",
     "complete",
+    "complete --require-all",
     "release",
     "intent-done",
     "intent-failed",
 ];
-const UNDER_CANCEL: &[&str] = &[
-    "set-priority",
-    "register",
-    "set-retry-delay",
-    "cancel",
-    "expire",
-    "intent-done",
-    "intent-failed",
-];
+const UNDER_CANCEL: &[&str] = &["set-priority", "cancel", "expire", "intent-done", "intent-failed"];
 
 #[test]
 fn every_command_is_in_the_table() {

@@ -1,5 +1,4 @@
-//! What the handlers of one job are told: its notify flags (B-98), and what registering a handler
-//! changes (B-103, B-110…B-116).
+//! What the handlers of one job are told: its notify flags (B-98) and their interval (B-110).
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -9,7 +8,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::model::words;
-use super::{Code, EventKind, Family, JobKind, JobSpec, PluginName, Profile};
+use super::{Code, EventKind, Family, JobKind, JobSpec, Profile};
 
 words! {
     /// One of the flags of `SetNotifyFlags`.
@@ -69,6 +68,16 @@ impl NotifyFlag {
     /// # Errors
     /// [`FlagsRefused`] for a word that is no flag, and for one that the profile does not have (D-07).
     pub fn parse(words: &[String], kind: JobKind, profile: Profile) -> Result<BTreeSet<Self>, FlagsRefused> {
+        let flags = Self::read(words)?;
+        Self::allowed(&flags, kind, profile).map_err(|why| FlagsRefused(why.to_owned()))?;
+        Ok(flags)
+    }
+
+    /// The flags that `words` name, for whatever job.
+    ///
+    /// # Errors
+    /// [`FlagsRefused`] for a word that is no flag.
+    pub fn read(words: &[String]) -> Result<BTreeSet<Self>, FlagsRefused> {
         let mut flags = BTreeSet::new();
         for word in words {
             if word == FILE_RANGES {
@@ -80,7 +89,6 @@ impl NotifyFlag {
                 .map_err(|why| FlagsRefused(format!("no such notify flag: {why}")))?;
             flags.insert(flag);
         }
-        Self::allowed(&flags, kind, profile).map_err(|why| FlagsRefused(why.to_owned()))?;
         Ok(flags)
     }
 
@@ -127,40 +135,6 @@ impl JobSpec {
 
     pub(super) fn is_default_interval(interval: &Duration) -> bool {
         *interval == Self::NOTIFY_INTERVAL
-    }
-}
-
-/// What a registration changes; what it does not name stays (B-103, B-111).
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Registration {
-    /// The job's own handler from here on: the last one set wins, `Some(None)` clears.
-    pub handler: Option<Option<PluginName>>,
-    /// Its flags.
-    pub flags: Option<BTreeSet<NotifyFlag>>,
-    /// What runs when the handler fails; empty clears.
-    pub command: Option<Vec<String>>,
-    /// How often handlers hear of changes.
-    pub interval: Option<Duration>,
-}
-
-impl Registration {
-    /// The spec afterwards.
-    #[must_use]
-    pub(super) fn applied(&self, spec: &JobSpec) -> JobSpec {
-        let mut spec = spec.clone();
-        if let Some(handler) = &self.handler {
-            spec.handler.clone_from(handler);
-        }
-        if let Some(flags) = &self.flags {
-            spec.notify = Some(flags.clone());
-        }
-        if let Some(command) = &self.command {
-            spec.notify_command.clone_from(command);
-        }
-        if let Some(interval) = self.interval {
-            spec.notify_interval = interval;
-        }
-        spec
     }
 }
 

@@ -9,7 +9,9 @@ use std::time::Duration;
 use super::text::{Lines, TEXT_MAX, escape};
 use super::{Call, SharedView};
 use crate::clock::Clock;
-use crate::job::{Code, Command, FileRef, Job, JobState, PluginName, Role, StateWrite, Transition, apply};
+use crate::job::{
+    Code, Command, FileRef, Job, JobChange, JobState, PluginName, Role, StateWrite, Transition, apply,
+};
 
 /// Log lines of one call; a handler that says more is in a loop.
 const LOG_LINES: u32 = 200;
@@ -242,7 +244,10 @@ impl Services {
     /// # Errors
     /// See [`Services::request`].
     pub(super) fn set_retry_delay(&mut self, delay_ms: u32) -> Result<(), Denied> {
-        self.request(Command::SetRetryDelay(Duration::from_millis(u64::from(delay_ms))))
+        self.request(Command::Change(Box::new(JobChange {
+            retry_delay_ms: Some(u64::from(delay_ms)),
+            ..JobChange::default()
+        })))
     }
 
     /// Says whether the file that this call is about is good.

@@ -4,6 +4,7 @@ use rusqlite::{OptionalExtension, params};
 
 use crate::job::{Code, Command, FileStatus, Job, JobId, JobKind, JobState, Progress};
 
+use super::journal::Note;
 use super::rows::{StoredJob, int, load_files, load_job, load_job_at, rank, to_json};
 use super::writer::{Done, Work};
 use super::{FileCheckpoint, NewJob, RunId, StoreError, Submitted};
@@ -34,6 +35,7 @@ impl Work<'_> {
         self.ledger.count_open(self.db, &stored.job.owner, 1)?;
         self.ledger.job(None, Some(stored.job.state));
         self.changed(&stored);
+        self.notes.push(Note::created(&stored.job));
         Ok(Submitted {
             job: stored.job,
             created: true,
@@ -134,21 +136,7 @@ impl Work<'_> {
                 .prepare_cached("INSERT INTO job_keys (owner, key, job) VALUES (?1, ?2, ?3)")?
                 .execute(params![new.owner.as_str(), key, stored.seq])?;
         }
-        let mut insert = self.db.prepare_cached(
-            "INSERT INTO files (job, idx, remote, local, plan, bytes_transferred, transferred, completed) \
-             VALUES (?1, ?2, ?3, ?4, ?5, 0, 0, 0)",
-        )?;
-        for (index, file) in new.files.iter().enumerate() {
-            let plan = (!file.plan.is_plain()).then(|| to_json(&file.plan)).transpose()?;
-            insert.execute(params![
-                stored.seq,
-                int(index as u64),
-                file.remote,
-                file.local,
-                plan
-            ])?;
-        }
-        Ok(())
+        self.insert_files(stored.seq, 0, &new.files)
     }
 
     pub(super) fn command(&mut self, id: JobId, command: &Command) -> Done<Job> {

@@ -4,11 +4,12 @@
 use rusqlite::{OptionalExtension, params};
 
 use crate::job::{
-    Command, DeliveryId, DeliveryState, EventKind, FileStatus, Job, JobState, PluginName, Route, Transition,
-    apply,
+    Command, DeliveryId, DeliveryState, EventKind, FileStatus, FilesChange, Job, JobState, PluginName, Route,
+    Transition, apply,
 };
 
 use super::Change;
+use super::journal::Note;
 use super::rows::{EventData, StoredJob, int, millis, rank, to_json, word};
 use super::writer::{Done, Work};
 
@@ -22,21 +23,27 @@ impl Work<'_> {
         if transition.is_noop(&stored.job) {
             return Ok(());
         }
+        if transition.files != FilesChange::None && !self.changes_files(stored, &transition.files)? {
+            return Ok(());
+        }
+        let was = stored.job.state;
         match command {
-            Command::Register(registration) => self.register(stored, transition, registration),
+            Command::Change(change) => self.register(stored, transition, change)?,
             Command::Validate { file, .. } => {
                 self.drop_bytes(stored, file.index)?;
-                self.write_transition(stored, transition)
+                self.write_transition(stored, transition)?;
             }
-            _ => self.write_transition(stored, transition),
+            _ => self.write_transition(stored, transition)?,
         }
+        self.notes.extend(Note::of(command, was, &stored.job));
+        Ok(())
     }
 
     pub(super) fn write_transition(&mut self, stored: &mut StoredJob, transition: Transition) -> Done<()> {
         let was = stored.job.state;
         let new_error = transition.error != stored.job.error;
-        let new_spec = transition.spec.is_some();
         let events = transition.events.clone();
+        self.write_set(stored, &transition)?;
         stored.advance(transition, self.now);
         for event in &events {
             let data = EventData {
@@ -60,11 +67,6 @@ impl Work<'_> {
                 .prepare_cached("UPDATE job_data SET error = ?2 WHERE job = ?1")?
                 .execute(params![stored.seq, error])?;
         }
-        if new_spec {
-            self.db
-                .prepare_cached("UPDATE job_data SET spec = ?2 WHERE job = ?1")?
-                .execute(params![stored.seq, to_json(&stored.job.spec)?])?;
-        }
         self.ledger.job(Some(was), Some(stored.job.state));
         if stored.job.state.is_final() {
             self.ledger.count_open(self.db, &stored.job.owner, -1)?;
@@ -74,6 +76,18 @@ impl Work<'_> {
             self.raise_modification(stored)?;
         }
         self.changed(stored);
+        Ok(())
+    }
+
+    /// Writes what a transition says of properties, owner and files.
+    fn write_set(&mut self, stored: &StoredJob, transition: &Transition) -> Done<()> {
+        self.write_files_change(stored, &transition.files)?;
+        if let Some(spec) = &transition.spec {
+            self.write_spec(stored.seq, spec)?;
+        }
+        if let Some(owner) = &transition.owner {
+            self.write_owner(stored.seq, &stored.job.owner, owner)?;
+        }
         Ok(())
     }
 

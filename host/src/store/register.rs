@@ -1,11 +1,11 @@
-//! A job's own handler, its flags and its notify command are set while the job goes on: who waits to be
+//! A job's own handler and its flags are set while the job goes on: who waits to be
 //! told follows at once (B-98, B-103, B-111).
 
 use std::collections::BTreeSet;
 
 use rusqlite::{OptionalExtension, params};
 
-use crate::job::{DeliveryState, EventKind, PluginName, Registration, Transition};
+use crate::job::{DeliveryState, EventKind, JobChange, JobState, PluginName, Transition};
 
 use super::Change;
 use super::backfill::resting_event;
@@ -13,15 +13,23 @@ use super::rows::{StoredJob, word};
 use super::writer::{Done, Work};
 
 impl Work<'_> {
-    /// Writes a registration. Whoever is no longer to be told of something that waits is not told of it;
-    /// whoever is new hears of the state in which the job rests, and a handler that is set anew hears of
-    /// it again, even after a success.
+    /// Writes new properties. Where they say who is told, whoever is no longer to be told of something
+    /// that waits is not told of it; whoever is new hears of the state in which the job rests, and a
+    /// handler that is set anew hears of it again, even after a success.
     pub(super) fn register(
         &mut self,
         stored: &mut StoredJob,
         transition: Transition,
-        registration: &Registration,
+        change: &JobChange,
     ) -> Done<()> {
+        if !change.registers() {
+            self.write_transition(stored, transition)?;
+            // It may have been held. A failed batch that waits for somebody to be told is another matter.
+            return match stored.job.state {
+                JobState::Transferred => self.release_if_done(stored),
+                _ => Ok(()),
+            };
+        }
         let before = self.told(stored);
         self.write_transition(stored, transition)?;
         let after = self.told(stored);
@@ -30,8 +38,10 @@ impl Work<'_> {
         }
         if stored.job.intent.is_none() && !stored.job.state.is_final() {
             self.backfill_job(stored)?;
-            if let Some(Some(handler)) = &registration.handler {
-                self.tell_again(stored, handler)?;
+            if change.names_handler()
+                && let Some(handler) = stored.job.spec.handler.clone()
+            {
+                self.tell_again(stored, &handler)?;
             }
         }
         self.follow_routing_of(stored.seq)?;

@@ -1,11 +1,13 @@
 //! The store through its own trait, on real files, with a simulated clock.
 
 mod bare;
+mod changes;
 mod deliveries;
 mod disk;
 mod endings;
 mod faulty_disk;
 mod jobs;
+mod listing;
 mod notify;
 mod plans;
 mod roles;

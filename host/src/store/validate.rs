@@ -16,7 +16,7 @@ impl Work<'_> {
             code: Code::PENDING,
             verb: command.verb(),
             state: stored.job.state,
-            why: "the file is not wholly here yet",
+            why: "the file is not wholly here yet".into(),
         }))
     }
 

@@ -160,6 +160,7 @@ async fn a_transferred_job_completes_once_its_handlers_are_done() {
             run.id(),
             Command::Finished {
                 at: bench.clock.now(),
+                files: 1,
             },
         )
         .await

@@ -6,7 +6,7 @@ async fn finished(bench: &Bench) -> Job {
     bench.submit().await;
     let run = bench.run().await;
     let at = bench.clock.now();
-    let report = bench.store().report(run.id(), Command::Finished { at });
+    let report = bench.store().report(run.id(), Command::Finished { at, files: 1 });
     report.await.unwrap()
 }
 

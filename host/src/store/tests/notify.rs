@@ -1,7 +1,7 @@
 //! Who is told of what, and in which order, while registrations and flags change.
 
 use super::*;
-use crate::job::{NotifyFlag, Registration};
+use crate::job::{JobChange, NotifyFlag};
 
 /// Routes to the job's own handler alone, as its flags say.
 struct Own;
@@ -24,23 +24,23 @@ async fn bench() -> Bench {
     bench
 }
 
-fn handler(name: &str) -> Registration {
-    Registration {
-        handler: Some(Some(name.parse().unwrap())),
-        ..Registration::default()
+fn handler(name: &str) -> JobChange {
+    JobChange {
+        handler: Some(name.to_owned()),
+        ..JobChange::default()
     }
 }
 
-fn flags(flags: &[NotifyFlag]) -> Registration {
-    Registration {
-        flags: Some(flags.iter().copied().collect()),
-        ..Registration::default()
+fn flags(flags: &[NotifyFlag]) -> JobChange {
+    JobChange {
+        notify: Some(Some(flags.iter().copied().collect())),
+        ..JobChange::default()
     }
 }
 
 impl Bench {
-    async fn registers(&self, job: &Job, registration: Registration) -> Job {
-        let command = Command::Register(Box::new(registration));
+    async fn registers(&self, job: &Job, registration: JobChange) -> Job {
+        let command = Command::Change(Box::new(registration));
         self.store().command(job.id, command).await.unwrap()
     }
 
@@ -71,7 +71,7 @@ impl Bench {
         let at = self.clock.now();
         self.store().report(run.id(), Command::Connected).await.unwrap();
         self.whole(run).await;
-        let finished = Command::Finished { at };
+        let finished = Command::Finished { at, files: 1 };
         self.store().report(run.id(), finished).await.unwrap();
     }
 
@@ -185,9 +185,9 @@ async fn b111_the_last_handler_that_was_set_is_the_only_one_told() {
     bench.registers(&job, handler("b")).await;
     assert_eq!(bench.hears("a").await, [], "no call and no message");
     assert_eq!(bench.hears("b").await, [EventKind::JobError]);
-    let cleared = Registration {
-        handler: Some(None),
-        ..Registration::default()
+    let cleared = JobChange {
+        handler: Some(String::new()),
+        ..JobChange::default()
     };
     bench.registers(&job, cleared).await;
     bench.store().command(job.id, Command::Cancel).await.unwrap();
@@ -225,8 +225,8 @@ async fn b112_the_name_of_the_handler_outlives_the_host_and_waits_for_its_compon
 #[tokio::test]
 async fn b106_modifications_tell_of_state_property_and_progress_but_not_of_the_ends_of_a_run() {
     let bench = bench().await;
-    let own = Registration {
-        interval: Some(Duration::ZERO),
+    let own = JobChange {
+        notify_interval_ms: Some(0),
         ..flags(&[NotifyFlag::JobModification])
     };
     let job = bench.submit().await;
@@ -253,7 +253,7 @@ async fn b106_modifications_tell_of_state_property_and_progress_but_not_of_the_e
     bench.store().report(run.id(), Command::Connected).await.unwrap();
     assert_eq!(bench.hears("a").await, told);
     let at = bench.clock.now();
-    let finished = Command::Finished { at };
+    let finished = Command::Finished { at, files: 1 };
     bench.store().report(run.id(), finished).await.unwrap();
     assert_eq!(bench.hears("a").await, [], "nor the change to `transferred`");
 }
@@ -310,9 +310,9 @@ async fn b108_only_a_failure_has_a_file_told_again_and_a_file_fetched_anew_is_to
 async fn b110_each_job_has_its_own_interval_between_changes() {
     let bench = bench().await;
     let job = bench.told(&[NotifyFlag::JobModification]).await;
-    let interval = Registration {
-        interval: Some(Duration::from_secs(30)),
-        ..Registration::default()
+    let interval = JobChange {
+        notify_interval_ms: Some(30_000),
+        ..JobChange::default()
     };
     assert_eq!(bench.hears("a").await.len(), 1);
     bench.registers(&job, interval).await;
@@ -326,14 +326,17 @@ async fn b110_each_job_has_its_own_interval_between_changes() {
 
 #[tokio::test]
 async fn b104_whatever_a_handler_may_decide_commits_with_its_acknowledgement() {
-    let later = Duration::from_secs(77);
+    let later = JobChange {
+        retry_delay_ms: Some(77_000),
+        ..JobChange::default()
+    };
     for (decision, state, intent) in [
         (resume(), JobState::Queued, None),
         (Command::Suspend, JobState::Suspended, None),
         (Command::Cancel, JobState::Error, Some(Intent::Cancel)),
         (Command::Complete, JobState::Error, Some(Intent::Complete)),
         (Command::SetPriority(Priority::Low), JobState::Error, None),
-        (Command::SetRetryDelay(later), JobState::Error, None),
+        (Command::Change(Box::new(later)), JobState::Error, None),
     ] {
         let mut bench = Bench::new(&[DECIDES]).await;
         let job = bench.failed().await;
@@ -345,7 +348,7 @@ async fn b104_whatever_a_handler_may_decide_commits_with_its_acknowledgement() {
         assert_eq!((job.state, job.intent), (state, intent), "{decision:?}");
         let low = matches!(decision, Command::SetPriority(_));
         assert_eq!(job.priority == Priority::Low, low);
-        let slow = matches!(decision, Command::SetRetryDelay(_));
-        assert_eq!(job.spec.retry.initial == later, slow);
+        let slow = matches!(decision, Command::Change(_));
+        assert_eq!(job.spec.retry.initial == Duration::from_secs(77), slow);
     }
 }

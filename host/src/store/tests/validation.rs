@@ -76,7 +76,10 @@ async fn b97_a_job_completes_only_when_its_files_have_been_judged() {
     let run = watched.run().await;
     watched.whole(&run).await;
     let at = watched.clock.now();
-    let job = watched.store().report(run.id(), Command::Finished { at }).await;
+    let job = watched
+        .store()
+        .report(run.id(), Command::Finished { at, files: 1 })
+        .await;
     assert_eq!(
         job.unwrap().intent,
         Some(Intent::Complete),
@@ -91,7 +94,7 @@ async fn b97_a_job_completes_only_when_its_files_have_been_judged() {
     let at = bench.clock.now();
     let job = bench
         .store()
-        .report(run.id(), Command::Finished { at })
+        .report(run.id(), Command::Finished { at, files: 1 })
         .await
         .unwrap();
     assert_eq!((job.state, job.intent), (JobState::Transferred, None));

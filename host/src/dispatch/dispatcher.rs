@@ -299,7 +299,9 @@ impl Dispatcher {
             Err(why) => tracing::error!("a call ended badly: {why}"),
         }
         // Verdicts that came before the fatal one are kept; the watchdog waits for a store that hangs.
-        if true && let Some(report) = &self.fatal {
+        if self.settling == 0
+            && let Some(report) = &self.fatal
+        {
             self.fail_fast.terminate(report);
         }
     }

@@ -7,11 +7,14 @@
 //! HTTP status says which family it is of (see [`failure::ApiError`]).
 
 mod body;
+mod change;
 pub mod client;
 mod deliveries;
 pub mod failure;
 mod host;
 mod jobs;
+mod limits;
+mod notify;
 mod query;
 mod reply;
 pub mod request;

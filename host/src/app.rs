@@ -2,6 +2,7 @@
 
 mod admit;
 mod demo;
+mod explain;
 mod handle;
 mod host;
 mod listing;
@@ -50,6 +51,7 @@ fn run_local(command: Local, global: &crate::cli::Global) -> ExitStatus {
         Local::Init { dir } => local::init(dir, &mut output),
         Local::Config(command) => local::config(command, global, &mut output),
         Local::Db(command) => local::db(command, global, &mut output),
+        Local::Error { code, language } => explain::code(&code, &language, &mut output),
         Local::Completions { shell } => local::completions(shell),
         Local::PluginAdd(args) => plugins::add(&args, global, &mut output),
         Local::PluginRemove(args) => plugins::remove(&args, global, &mut output),

@@ -4,21 +4,30 @@
 //! [`run_client`], [`Task::Local`] to `app`, which needs no host for it.
 
 mod args;
+mod args_delivery;
 mod args_http;
+mod args_job;
 mod args_limits;
+mod args_notify;
 mod args_placing;
 mod args_upload;
+mod change;
 mod delivery;
 mod error;
 mod exit;
 mod follow;
+mod follow_all;
 mod job;
+mod jobset;
 mod jobview;
+mod language;
+mod list;
 mod output;
 mod plugin;
 mod show_http;
 mod status;
 mod submit;
+mod submit_set;
 mod table;
 mod task;
 #[cfg(test)]
@@ -32,17 +41,24 @@ use std::path::Path;
 use crate::api::client::Client;
 
 pub use args::{
-    Args, Command, ConfigCommand, DbCommand, DeliveryChoice, DeliveryCommand, DeliveryFilters, DownloadArgs,
-    Global, JobCommand, PluginAddArgs, PluginCommand, PluginRemoveArgs, SubmitCommand, SubmitOptions,
-    completions, parse, parse_from,
+    Args, Command, ConfigCommand, DbCommand, DownloadArgs, Global, SetFileArgs, SubmitArgs, SubmitCommand,
+    SubmitOptions, completions, parse, parse_from,
 };
+pub use args_delivery::{
+    DeliveryChoice, DeliveryCommand, DeliveryFilters, PluginAddArgs, PluginCommand, PluginRemoveArgs,
+};
+pub use args_job::{AddArgs, CreateArgs, JobCommand, ListArgs, SetArgs};
+pub use args_notify::{NotifyArgs, RegisterArgs};
 pub use args_upload::{ReplyArgs, SendingArgs, UploadArgs, UploadReplyArgs};
 pub use error::{CliError, Complaint, report};
 pub use exit::ExitStatus;
+pub use language::{LanguageArgs, TEXTS};
+pub use list::Sort;
 pub use output::Output;
 pub use table::{Cell, Table, Tone};
 pub use task::{ClientCommand, Local, Task};
 pub use text::clean;
+pub use value::Moment;
 
 /// Carries out a client command against the host at `socket`, and returns how to exit. What went
 /// wrong has been said.

@@ -4,6 +4,8 @@
 //! Nothing in this room does I/O, waits, or reads a clock; times come in as arguments. Live work
 //! and crash recovery go through the same [`apply`].
 
+mod advice;
+mod change;
 mod code;
 mod command;
 mod delivery;
@@ -14,7 +16,9 @@ mod file;
 mod hold;
 mod id;
 mod law;
+mod legal;
 mod model;
+mod notify;
 mod plan;
 mod policy;
 mod profile;
@@ -23,8 +27,10 @@ mod session;
 pub(crate) mod time;
 mod transfer;
 
-pub use code::Code;
-pub use command::{Command, Due, Refusal, Transition};
+pub use advice::Nature;
+pub use change::{JobChange, PropertyError};
+pub use code::{Code, UnknownCode};
+pub use command::{Command, Due, FilesChange, Refusal, Transition};
 pub use delivery::{DeliveryState, Reply, StateRead, StateWrite};
 pub use error::{ErrorContext, ErrorInfo, FileRef, Leg};
 pub use event::{EventKind, Interface, Role, Route, Router};
@@ -34,8 +40,10 @@ pub use file::{FileSpec, FileStatus, Progress};
 pub use hold::HoldReason;
 pub use id::{DeliveryId, InvalidName, JobId, OwnerName, PluginName};
 pub use law::apply;
+pub use legal::legal_verbs;
 pub(crate) use model::words;
 pub use model::{Family, Intent, Job, JobKind, JobSpec, JobState, Outcome, Priority, UnknownWord};
+pub use notify::{FlagsRefused, NotifyFlag};
 pub use plan::{Checksum, FILE_BYTES_MAX, FilePlan, FileRange, MIRRORS_MAX, Piece, RANGES_MAX, SumKind};
 pub use policy::{FailurePolicy, Ladder, Next, Policy, Then, Tries, jitter_fraction, next_step};
 pub use profile::{Backoff, Profile};
@@ -49,8 +57,12 @@ pub use transfer::{
 };
 
 #[cfg(test)]
+mod code_tests;
+#[cfg(test)]
 mod law_matrix;
 #[cfg(test)]
 mod law_reply_tests;
+#[cfg(test)]
+mod law_rows;
 #[cfg(test)]
 mod law_tests;

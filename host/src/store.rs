@@ -7,17 +7,21 @@
 mod admin;
 mod backfill;
 mod calls;
+mod change;
 mod claims;
 mod destinations;
 mod fault;
 mod holds;
 mod jobs;
+mod journal;
 mod list;
+mod matching;
 mod open;
 mod order;
 mod outbox;
 mod read;
 mod recover;
+mod register;
 mod roles;
 mod rows;
 mod schema;
@@ -28,6 +32,7 @@ mod tally;
 mod timers;
 mod trace;
 mod types;
+mod validate;
 mod writer;
 
 #[cfg(test)]
@@ -45,6 +50,7 @@ pub use claims::Yielding;
 pub use fault::{Fault, FaultStore, Verb};
 pub use holds::{Hold, HoldJobs, is_loopback};
 pub use jobs::remote_host;
+pub use matching::{JobMatch, JobPage};
 pub use sqlite::{SqliteOptions, SqliteStore};
 pub use trace::{Did, Listener, Standing, TraceStore};
 pub use types::{
@@ -152,6 +158,9 @@ pub trait Store: Send + Sync + 'static {
 
     /// Jobs, newest first.
     async fn jobs(&self, filter: JobFilter) -> Result<Vec<Job>, StoreError>;
+
+    /// Jobs of a filter that fit, newest first: a bounded look, which the next call goes on with.
+    async fn jobs_matching(&self, filter: JobFilter, wanted: JobMatch) -> Result<JobPage, StoreError>;
 
     /// Deliveries, newest first.
     async fn deliveries(&self, filter: DeliveryFilter) -> Result<Vec<DeliveryRecord>, StoreError>;

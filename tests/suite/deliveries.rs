@@ -281,7 +281,7 @@ fn the_notify_command_runs_when_the_handler_fails() {
     let mark = host.path("mark");
     let job = host.download(
         &web.denied(),
-        &["--notify-command", "touch", mark.to_str().unwrap()],
+        &["--notify-command", "/usr/bin/touch", mark.to_str().unwrap()],
     );
     host.wait_delivery(&job, "moody", "settled");
     assert!(Path::new(&mark).exists());

@@ -216,7 +216,7 @@ fn suspend_stops_the_bytes_and_resume_goes_on() {
 }
 
 #[test]
-fn complete_in_the_middle_keeps_what_is_whole() {
+fn b44_complete_in_the_middle_keeps_what_is_whole() {
     let (web, mut host) = (Web::start(), host(""));
     host.start();
     let url = web.route("/f", slow(&Remote::new(body(16 * MIB, 7)), 50));
@@ -231,7 +231,7 @@ fn complete_in_the_middle_keeps_what_is_whole() {
 }
 
 #[test]
-fn cancel_leaves_nothing_behind() {
+fn b46_cancel_leaves_nothing_behind() {
     let (web, mut host) = (Web::start(), host(""));
     host.start();
     let url = web.route("/f", slow(&Remote::new(body(16 * MIB, 8)), 50));

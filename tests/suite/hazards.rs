@@ -78,7 +78,7 @@ fn a_configuration_that_changes_while_a_plugin_compiles_counts() {
 }
 
 #[test]
-fn damage_of_the_store_is_told_by_status() {
+fn b18_damage_of_the_store_is_told_by_status() {
     let web = Web::start();
     let mut host = host("");
     host.start();

@@ -5,6 +5,7 @@ use sexton_tests::guests::MINIMAL;
 use sexton_tests::host::TestHost;
 use sexton_tests::poll::until;
 use sexton_tests::receiver::{Post, Receiver};
+use sexton_tests::server::{Behaviour, Remote};
 use sexton_tests::web::Web;
 
 use crate::host;
@@ -189,10 +190,35 @@ fn the_retry_advisor_decides_by_the_error() {
         cancel_on = \"404, 410\", suspend_on = \"\", resume_on = \"403\" }\n\
         [[subscribe]]\nplugin = \"retry-advisor\"\nevents = [\"job-error\"]\ndecide = true\n";
     let (web, host) = (Web::start(), added("retry-advisor", config));
-    let gone = web.route("/gone", sexton_tests::server::Behaviour::Status(404, Vec::new()));
+    let gone = web.route("/gone", Behaviour::Status(404, Vec::new()));
     let cancelled = host.download_to(&gone, &host.path("gone"), &[]);
     host.wait_state(&cancelled, "cancelled");
     let given_up = host.download(&web.denied(), &[]);
     host.wait_state(&given_up, "suspended");
     assert_eq!(host.job(&given_up)["error_count"], 3);
+}
+
+#[test]
+fn b160_the_retry_advisor_fetches_in_one_piece_from_a_server_without_ranges() {
+    let config = "[plugin.retry-advisor]\n\
+        config = { foreground_on = \"BG_E_INSUFFICIENT_RANGE_SUPPORT\" }\n\
+        [[subscribe]]\nplugin = \"retry-advisor\"\nevents = [\"job-error\"]\ndecide = true\n";
+    let (web, host) = (Web::start(), added("retry-advisor", config));
+    let whole = Remote {
+        ranges: false,
+        ..Remote::new(vec![b'x'; 100_000])
+    };
+    let cut = Behaviour::CutEvery {
+        remote: whole.clone(),
+        every: 60_000,
+    };
+    let url = web.route("/no-ranges.bin", cut);
+    let job = host.download(&url, &["--retry-delay", "100ms"]);
+    until("it is tried in the foreground", || {
+        (host.job(&job)["priority"] == "foreground").then_some(())
+    });
+    let told = host.wait_delivery(&job, "retry-advisor", "settled");
+    assert_eq!(told["event"], "job-error");
+    web.route("/no-ranges.bin", Behaviour::Serve(whole));
+    host.wait_state(&job, "acknowledged");
 }

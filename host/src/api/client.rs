@@ -3,6 +3,8 @@
 //! Plain hyper, because nothing else is needed here: no name is resolved, no certificate checked,
 //! no connection reused.
 
+mod watch;
+
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -16,17 +18,20 @@ use hyper::{Method, Request, Response};
 use hyper_util::rt::TokioIo;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
 use tokio::net::UnixStream;
 
 use super::query::encode;
 use super::request::{
-    ChangeRequest, DeliveryQuery, DeliverySelection, JobQuery, JobVerb, PageQuery, ReplyRequest,
-    ResumeRequest, SubmitRequest,
+    CompleteRequest, DeliveryQuery, DeliverySelection, FileRequest, JobQuery, JobVerb, PageQuery,
+    PrefixRequest, RemoteRequest, ReplyRequest, ResumeRequest, SubmitRequest,
 };
 use super::view::{
     CountView, DeliveriesView, DeliveryId, DeliveryRecord, ErrorBody, ErrorView, FilesView, JobId, JobView,
-    JobsView, PluginName, PluginsView, Priority, Problem, StatusView, SubmittedView,
+    JobsView, PluginName, PluginsView, Priority, Problem, RenamedView, StatusView, SubmittedView,
 };
+
+pub use watch::Watch;
 
 /// Longest wait for an answer to begin. The host answers when its commit is durable; a disk that
 /// needs longer than this is not coming back.
@@ -34,9 +39,6 @@ const ANSWER_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// The largest answer: a list of 1,000 jobs with 64 KiB of context each fits.
 const ANSWER_BYTES_MAX: usize = 128 << 20;
-
-/// The longest line of a watch: one job, its context escaped in the worst way.
-const LINE_BYTES_MAX: usize = 4 << 20;
 
 /// Why the client has no answer.
 #[derive(Debug, thiserror::Error)]
@@ -135,19 +137,18 @@ impl Client {
         let response = self
             .send(Method::GET, &format!("/v1/jobs/{id}/watch"), Bytes::new())
             .await?;
-        Ok(Watch {
-            socket: self.socket.clone(),
-            body: self.accepted(response).await?.into_body(),
-            buffer: Vec::new(),
-        })
+        let body = self.accepted(response).await?.into_body();
+        Ok(Watch::new(self.socket.clone(), body))
     }
 
     /// Tells a job to do something.
     pub async fn command(&self, id: JobId, verb: JobVerb) -> Result<JobView, ClientError> {
         let path = format!("/v1/jobs/{id}/{}", verb.as_str());
         match verb {
+            JobVerb::SetValidation(request) => self.post(&path, &request).await,
             JobVerb::Resume { after_ms } => self.post(&path, &ResumeRequest { after_ms }).await,
-            JobVerb::Suspend | JobVerb::Cancel | JobVerb::Complete => {
+            JobVerb::CompleteWhole => self.post(&path, &CompleteRequest { require_all: true }).await,
+            JobVerb::Suspend | JobVerb::Cancel | JobVerb::Complete | JobVerb::TakeOwnership => {
                 self.ask(Method::POST, &path, Bytes::new()).await
             }
         }
@@ -155,7 +156,14 @@ impl Client {
 
     /// Changes a job's level.
     pub async fn set_priority(&self, id: JobId, priority: Priority) -> Result<JobView, ClientError> {
-        let body = self.json(&ChangeRequest { priority })?;
+        let mut values = Map::new();
+        values.insert("priority".to_owned(), priority.as_str().into());
+        self.change(id, &values).await
+    }
+
+    /// Changes properties of a job; what is not named stays.
+    pub async fn change(&self, id: JobId, values: &Map<String, Value>) -> Result<JobView, ClientError> {
+        let body = self.json(values)?;
         self.ask(Method::PATCH, &format!("/v1/jobs/{id}"), body).await
     }
 
@@ -171,6 +179,29 @@ impl Client {
     pub async fn set_reply(&self, id: JobId, local: String) -> Result<JobView, ClientError> {
         let body = self.json(&ReplyRequest { local })?;
         self.ask(Method::PUT, &format!("/v1/jobs/{id}/reply"), body).await
+    }
+
+    /// Adds files to a job, all or none.
+    pub async fn add_files(&self, id: JobId, files: &[FileRequest]) -> Result<JobView, ClientError> {
+        self.post(&format!("/v1/jobs/{id}/files"), &files).await
+    }
+
+    /// Has one file fetched from elsewhere.
+    pub async fn set_remote(&self, id: JobId, file: u32, remote: &str) -> Result<RenamedView, ClientError> {
+        let remote = remote.to_owned();
+        let body = self.json(&RemoteRequest { remote })?;
+        self.ask(Method::PATCH, &format!("/v1/jobs/{id}/files/{file}"), body)
+            .await
+    }
+
+    /// Has every file whose remote name begins with `from` fetched from `to`.
+    pub async fn replace_prefix(&self, id: JobId, from: &str, to: &str) -> Result<RenamedView, ClientError> {
+        let (from, to) = (from.to_owned(), to.to_owned());
+        self.post(
+            &format!("/v1/jobs/{id}/replace-prefix"),
+            &PrefixRequest { from, to },
+        )
+        .await
     }
 
     /// All plugins.
@@ -304,63 +335,6 @@ impl Client {
             Ok(Err(error)) => Err(self.broken(error)),
             Err(_) => Err(self.broken("its answer stopped half-way")),
         }
-    }
-
-    fn broken(&self, why: impl std::fmt::Display) -> ClientError {
-        ClientError::Broken {
-            socket: self.socket.clone(),
-            why: why.to_string(),
-        }
-    }
-}
-
-/// A job that is followed.
-#[derive(Debug)]
-pub struct Watch {
-    socket: PathBuf,
-    body: Incoming,
-    buffer: Vec<u8>,
-}
-
-impl Watch {
-    /// The job after its next change; `None` when the host tells no more, which it does once the
-    /// job is final, is forgotten, or the host ends.
-    ///
-    /// # Errors
-    /// [`ClientError::Broken`] when the connection broke, [`ClientError::Refused`] when the host
-    /// could not go on.
-    pub async fn next(&mut self) -> Result<Option<JobView>, ClientError> {
-        loop {
-            if let Some(end) = self.buffer.iter().position(|byte| *byte == b'\n') {
-                let line: Vec<u8> = self.buffer.drain(..=end).collect();
-                return self.line(&line).map(Some);
-            }
-            if self.buffer.len() > LINE_BYTES_MAX {
-                return Err(self.broken("a line of its answer has no end"));
-            }
-            match self.body.frame().await {
-                None => return Ok(None),
-                Some(Err(error)) => return Err(self.broken(error)),
-                Some(Ok(frame)) => {
-                    if let Some(data) = frame.data_ref() {
-                        self.buffer.extend_from_slice(data);
-                    }
-                }
-            }
-        }
-    }
-
-    fn line(&self, line: &[u8]) -> Result<JobView, ClientError> {
-        if let Ok(body) = serde_json::from_slice::<ErrorBody>(line)
-            && body.error.code.is_failure()
-        {
-            return Err(ClientError::Refused {
-                status: 500,
-                problem: Box::new(body.error),
-            });
-        }
-        serde_json::from_slice(line)
-            .map_err(|error| self.broken(format_args!("its answer is not understood ({error})")))
     }
 
     fn broken(&self, why: impl std::fmt::Display) -> ClientError {

@@ -24,6 +24,7 @@ pub(super) async fn list(
         states: query.states,
         plugin: query.plugin,
         job: query.job,
+        before: query.before,
         limit: query.limit.unwrap_or(LIST_DEFAULT),
     };
     let deliveries = api.store.deliveries(filter).await?;
@@ -124,6 +125,7 @@ fn selected(selection: DeliverySelection, allowed: &[DeliveryState]) -> Result<D
         .hint(format!("the states are {}", allowed.join(", "))));
     }
     Ok(DeliveryFilter {
+        before: None,
         id: selection.id,
         states: selection.states,
         plugin: selection.plugin,

@@ -38,6 +38,7 @@ impl ApiError {
                 name: code.name().unwrap_or_default(),
                 message: message.into(),
                 hint: String::new(),
+                list: Vec::new(),
             },
         }
     }
@@ -79,7 +80,7 @@ impl From<StoreError> for ApiError {
         match error {
             StoreError::NotFound { what, .. } => Self::new(StatusCode::NOT_FOUND, Code::NOT_FOUND, message)
                 .hint(format!("`sexton {what} list` shows those there are")),
-            StoreError::Refused(refusal) => Self::new(StatusCode::CONFLICT, refusal.code, message),
+            StoreError::Refused(refusal) => Self::new(refused(refusal.code), refusal.code, message),
             StoreError::Limit { code, .. } => Self::new(StatusCode::TOO_MANY_REQUESTS, code, message),
             StoreError::Closed => Self::busy("the host is ending").hint("ask the next host"),
             StoreError::Fenced => Self::busy(message),
@@ -89,6 +90,17 @@ impl From<StoreError> for ApiError {
             | StoreError::Backend(_) => Self::new(StatusCode::INTERNAL_SERVER_ERROR, Code::FAIL, message)
                 .hint("`sexton status` and the host's log say more; nothing was changed"),
         }
+    }
+}
+
+/// A state that does not allow it may pass; what is wrong with the request does not.
+fn refused(code: Code) -> StatusCode {
+    match code {
+        Code::NOTIMPL => StatusCode::NOT_IMPLEMENTED,
+        Code::INVALID_STATE | Code::EMPTY | Code::PENDING | Code::READ_ONLY_PROPERTY_AFTER_RESUME => {
+            StatusCode::CONFLICT
+        }
+        _ => StatusCode::BAD_REQUEST,
     }
 }
 

@@ -9,12 +9,12 @@ use axum::http::StatusCode;
 use super::Api;
 use super::body::Body;
 use super::failure::ApiError;
+use super::limits::DELAY_MS_MAX;
 use super::query::{LIST_DEFAULT, parse};
-use super::request::{ChangeRequest, JobQuery, PageQuery, ResumeRequest};
-use super::submit::DELAY_MS_MAX;
+use super::request::{CompleteRequest, JobQuery, PageQuery, ResumeRequest, ValidationRequest};
 use super::view::{ErrorView, FileView, FilesView, JobView, JobsView};
-use crate::job::{Code, Command, JobId, Profile};
-use crate::store::JobFilter;
+use crate::job::{Code, Command, FileRef, JobId, Profile, legal_verbs};
+use crate::store::{JobFilter, StoreError};
 
 /// Files in the view of one job; the files route pages through all.
 const SHOWN_FILES_MAX: u32 = 100;
@@ -39,9 +39,10 @@ pub(super) async fn list(
         before: query.before,
         limit: query.limit.unwrap_or(LIST_DEFAULT),
     };
-    let jobs = api.store.jobs(filter).await?;
+    let page = api.store.jobs_matching(filter, query.wanted).await?;
     Ok(Json(JobsView {
-        jobs: jobs.iter().map(JobView::from).collect(),
+        jobs: page.jobs.iter().map(JobView::from).collect(),
+        next: page.next,
     }))
 }
 
@@ -105,7 +106,27 @@ pub(super) async fn command(
     let command = match verb.as_str() {
         "suspend" => Command::Suspend,
         "cancel" => Command::Cancel,
-        "complete" => Command::Complete,
+        "complete" => {
+            let request: CompleteRequest = body.json_or_default()?;
+            if request.require_all {
+                Command::CompleteWhole
+            } else {
+                Command::Complete
+            }
+        }
+        "set-validation" => {
+            let request: ValidationRequest = body.json()?;
+            let file = api.store.files(id, request.index, 1).await?.pop();
+            let file = file.filter(|file| file.index == request.index).ok_or_else(|| {
+                let message = format!("job {id} has no file {}", request.index);
+                ApiError::new(StatusCode::NOT_FOUND, Code::FILE_NOT_AVAILABLE, message)
+            })?;
+            Command::Validate {
+                file: Box::new(FileRef::of(&file)),
+                valid: request.valid,
+                at: api.clock.now(),
+            }
+        }
         "resume" => {
             let request: ResumeRequest = body.json_or_default()?;
             if request.after_ms > DELAY_MS_MAX {
@@ -118,21 +139,23 @@ pub(super) async fn command(
         }
         _ => return Err(super::server::unknown_route()),
     };
-    let job = api.store.command(id, command).await?;
-    Ok(Json(JobView::from(&job)))
+    told(&api, id, command).await
 }
 
-/// `PATCH /v1/jobs/{id}`
-pub(super) async fn change(
-    State(api): State<Api>,
-    Path(id): Path<String>,
-    body: Body,
-) -> Result<Json<JobView>, ApiError> {
-    let id = job_id(&id)?;
-    let request: ChangeRequest = body.json()?;
-    let job = api
-        .store
-        .command(id, Command::SetPriority(request.priority))
-        .await?;
-    Ok(Json(JobView::from(&job)))
+/// Puts a command to the store. Where the law says no, the hint says what it would permit (BP-10).
+pub(super) async fn told(api: &Api, id: JobId, command: Command) -> Result<Json<JobView>, ApiError> {
+    match api.store.command(id, command).await {
+        Ok(job) => Ok(Json(JobView::from(&job))),
+        Err(refused @ StoreError::Refused(_)) => {
+            let error = ApiError::from(refused);
+            let verbs = api.store.job(id).await.map(|job| legal_verbs(&job));
+            match verbs {
+                Ok(verbs) if !verbs.is_empty() => {
+                    Err(error.hint(format!("as it stands it takes: {}", verbs.join(", "))))
+                }
+                _ => Err(error),
+            }
+        }
+        Err(error) => Err(error.into()),
+    }
 }

@@ -7,7 +7,7 @@ use std::str::FromStr;
 use url::form_urlencoded;
 
 use super::failure::ApiError;
-use super::request::{DeliveryQuery, JobQuery, PageQuery};
+use super::request::{DeliveryQuery, JobMatch, JobQuery, PageQuery};
 
 /// The longest list in one answer; `before` and `offset` fetch the rest.
 pub(super) const LIST_MAX: usize = 1000;
@@ -86,7 +86,8 @@ fn push<T: Display>(pairs: &mut Vec<(&'static str, String)>, key: &'static str, 
 }
 
 impl Query for JobQuery {
-    const KEYS: &'static str = "`state`, `owner`, `before`, `limit`";
+    const KEYS: &'static str = "`state`, `owner`, `before`, `limit`, `kind`, `name`, `label`, `priority`, `since`, \
+         `until`, `error`, `host`, `remote`, `local`";
 
     fn put(&mut self, key: &str, text: &str) -> Result<bool, ApiError> {
         match key {
@@ -94,7 +95,7 @@ impl Query for JobQuery {
             "owner" => self.owner = Some(value(key, text)?),
             "before" => self.before = Some(value(key, text)?),
             "limit" => self.limit = Some(limit(text)?),
-            _ => return Ok(false),
+            _ => return put_wanted(&mut self.wanted, key, text),
         }
         Ok(true)
     }
@@ -108,18 +109,56 @@ impl Query for JobQuery {
         push(&mut pairs, "owner", self.owner.as_ref());
         push(&mut pairs, "before", self.before.as_ref());
         push(&mut pairs, "limit", self.limit.as_ref());
+        let wanted = &self.wanted;
+        push(&mut pairs, "kind", wanted.kind.as_ref());
+        push(&mut pairs, "name", wanted.name.as_ref());
+        for (key, value) in &wanted.labels {
+            pairs.push(("label", format!("{key}={value}")));
+        }
+        push(&mut pairs, "priority", wanted.priority.as_ref());
+        push(&mut pairs, "since", wanted.since.as_ref());
+        push(&mut pairs, "until", wanted.until.as_ref());
+        push(
+            &mut pairs,
+            "error",
+            wanted.error.map(|code| format!("0x{:08X}", code.0)).as_ref(),
+        );
+        push(&mut pairs, "host", wanted.host.as_ref());
+        push(&mut pairs, "remote", wanted.remote.as_ref());
+        push(&mut pairs, "local", wanted.local.as_ref());
         pairs
     }
 }
 
+fn put_wanted(wanted: &mut JobMatch, key: &str, text: &str) -> Result<bool, ApiError> {
+    match key {
+        "kind" => wanted.kind = Some(value(key, text)?),
+        "name" => wanted.name = Some(text.to_owned()),
+        "label" => match text.split_once('=') {
+            Some((name, value)) => wanted.labels.push((name.to_owned(), value.to_owned())),
+            None => return Err(ApiError::usage("query key `label` takes KEY=VALUE")),
+        },
+        "priority" => wanted.priority = Some(value(key, text)?),
+        "since" => wanted.since = Some(value(key, text)?),
+        "until" => wanted.until = Some(value(key, text)?),
+        "error" => wanted.error = Some(value(key, text)?),
+        "host" => wanted.host = Some(text.to_owned()),
+        "remote" => wanted.remote = Some(text.to_owned()),
+        "local" => wanted.local = Some(text.to_owned()),
+        _ => return Ok(false),
+    }
+    Ok(true)
+}
+
 impl Query for DeliveryQuery {
-    const KEYS: &'static str = "`state`, `plugin`, `job`, `limit`";
+    const KEYS: &'static str = "`state`, `plugin`, `job`, `before`, `limit`";
 
     fn put(&mut self, key: &str, text: &str) -> Result<bool, ApiError> {
         match key {
             "state" => values(key, text, &mut self.states)?,
             "plugin" => self.plugin = Some(value(key, text)?),
             "job" => self.job = Some(value(key, text)?),
+            "before" => self.before = Some(value(key, text)?),
             "limit" => self.limit = Some(limit(text)?),
             _ => return Ok(false),
         }
@@ -134,6 +173,7 @@ impl Query for DeliveryQuery {
             .collect();
         push(&mut pairs, "plugin", self.plugin.as_ref());
         push(&mut pairs, "job", self.job.as_ref());
+        push(&mut pairs, "before", self.before.as_ref());
         push(&mut pairs, "limit", self.limit.as_ref());
         pairs
     }
@@ -170,6 +210,18 @@ mod tests {
             owner: Some("uid-1000".parse().unwrap()),
             before: Some(JobId::fresh()),
             limit: Some(7),
+            wanted: JobMatch {
+                kind: Some(crate::job::JobKind::Download),
+                name: Some("a & b=*".to_owned()),
+                labels: vec![("k".to_owned(), "v=w".to_owned())],
+                priority: Some(crate::job::Priority::Low),
+                since: Some(crate::job::Timestamp::from_millis(5)),
+                until: Some(crate::job::Timestamp::from_millis(1_700_000_000_123)),
+                error: Some(crate::job::Code::http(404)),
+                host: Some("h".to_owned()),
+                remote: Some("/x".to_owned()),
+                local: Some("/tmp".to_owned()),
+            },
         };
         let text = encode(&query);
         assert_eq!(parse::<JobQuery>(text.strip_prefix('?')).unwrap(), query);
@@ -180,6 +232,14 @@ mod tests {
     fn states_may_be_listed_with_commas() {
         let query: DeliveryQuery = parse(Some("state=dead,poison&plugin=pager")).unwrap();
         assert_eq!(query.states, [DeliveryState::Dead, DeliveryState::Poison]);
+        let paged = DeliveryQuery {
+            before: Some(crate::job::DeliveryId::fresh()),
+            ..query
+        };
+        assert_eq!(
+            parse::<DeliveryQuery>(encode(&paged).strip_prefix('?')).unwrap(),
+            paged
+        );
     }
 
     #[test]
@@ -187,7 +247,7 @@ mod tests {
         let error = parse::<JobQuery>(Some("sate=error")).unwrap_err();
         assert_eq!(
             error.problem.message,
-            "there is no query key `sate`; there are `state`, `owner`, `before`, `limit`"
+            format!("there is no query key `sate`; there are {}", JobQuery::KEYS)
         );
         for bad in [
             "state=%1b%5B31m",

@@ -8,6 +8,7 @@ use crate::job::{
     DeliveryId, DeliveryState, FilePlan, FileRange, FileSpec, JobId, JobKind, JobState, OwnerName,
     PluginName, Priority, Profile, TransferSpec,
 };
+pub use crate::store::JobMatch;
 
 /// One job to be accepted: `POST /v1/jobs`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -42,6 +43,13 @@ pub struct SubmitRequest {
     /// Program and arguments run when the handler fails.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notify_command: Vec<String>,
+    /// What its handlers are told: `job-transferred`, `job-error`, `job-modification`,
+    /// `file-transferred`, or `disable`; absent, as they are subscribed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub notify: Option<Vec<String>>,
+    /// How often handlers hear of changes; absent, every 500 ms.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub notify_interval_ms: Option<u64>,
     /// The first delay between retries; absent, the profile's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retry_delay_ms: Option<u64>,
@@ -77,6 +85,8 @@ impl SubmitRequest {
             hold: None,
             handler: None,
             notify_command: Vec::new(),
+            notify: None,
+            notify_interval_ms: None,
             retry_delay_ms: None,
             no_progress_ms: None,
             transfer: TransferSpec::DEFAULT,
@@ -166,6 +176,12 @@ pub enum JobVerb {
     Cancel,
     /// Keep what is whole, drop the rest.
     Complete,
+    /// Say whether a file is good.
+    SetValidation(ValidationRequest),
+    /// The same, but only if everything is whole.
+    CompleteWhole,
+    /// Make the caller its owner.
+    TakeOwnership,
 }
 
 impl JobVerb {
@@ -176,7 +192,9 @@ impl JobVerb {
             Self::Suspend => "suspend",
             Self::Resume { .. } => "resume",
             Self::Cancel => "cancel",
-            Self::Complete => "complete",
+            Self::Complete | Self::CompleteWhole => "complete",
+            Self::SetValidation(_) => "set-validation",
+            Self::TakeOwnership => "take-ownership",
         }
     }
 }
@@ -190,12 +208,41 @@ pub struct ResumeRequest {
     pub after_ms: u64,
 }
 
-/// `PATCH /v1/jobs/{id}`
+/// The body of `POST /v1/jobs/{id}/set-validation`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct ChangeRequest {
-    /// The new level.
-    pub priority: Priority,
+pub struct ValidationRequest {
+    /// Which file.
+    pub index: u32,
+    /// Whether its bytes are what was wanted.
+    pub valid: bool,
+}
+
+/// The body of `POST /v1/jobs/{id}/complete`; may be absent.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CompleteRequest {
+    /// Nothing is done unless every file is transferred.
+    #[serde(default)]
+    pub require_all: bool,
+}
+
+/// `PATCH /v1/jobs/{id}/files/{index}`
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RemoteRequest {
+    /// Where the file is fetched from now on.
+    pub remote: String,
+}
+
+/// `POST /v1/jobs/{id}/replace-prefix`
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PrefixRequest {
+    /// How the remote names begin, case and all.
+    pub from: String,
+    /// What stands there instead.
+    pub to: String,
 }
 
 /// `PUT /v1/jobs/{id}/reply`
@@ -234,6 +281,8 @@ pub struct JobQuery {
     pub states: Vec<JobState>,
     /// Only this owner's.
     pub owner: Option<OwnerName>,
+    /// Only jobs that fit.
+    pub wanted: JobMatch,
     /// Only jobs made before this one.
     pub before: Option<JobId>,
     /// At most this many, up to 1,000; absent, 100.
@@ -249,6 +298,8 @@ pub struct DeliveryQuery {
     pub plugin: Option<PluginName>,
     /// Only this job's.
     pub job: Option<JobId>,
+    /// Only deliveries made before this one.
+    pub before: Option<DeliveryId>,
     /// At most this many, up to 1,000; absent, 100.
     pub limit: Option<usize>,
 }

@@ -8,7 +8,7 @@ use axum::extract::{DefaultBodyLimit, Extension, Request};
 use axum::http::StatusCode;
 use axum::middleware::{self, Next};
 use axum::response::Response;
-use axum::routing::{delete, get, post};
+use axum::routing::{delete, get, patch, post};
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
@@ -20,7 +20,7 @@ use tokio_util::sync::CancellationToken;
 use super::body::BODY_BYTES_MAX;
 use super::failure::ApiError;
 use super::watch::{WATCHES_MAX, Watches};
-use super::{Api, deliveries, host, jobs, reply, submit, watch};
+use super::{Api, change, deliveries, host, jobs, reply, submit, watch};
 use crate::job::{Code, OwnerName};
 
 /// Connections at the same time; more wait in the system's queue. A connection costs a few KiB, and
@@ -49,6 +49,16 @@ impl Peer {
         self.uid
             .and_then(|uid| format!("uid-{uid}").parse().ok())
             .ok_or_else(|| denied(self, rustix::process::geteuid().as_raw()))
+    }
+
+    /// The same, if it is the host's own user or root (B-15).
+    pub(super) fn administrator(self) -> Result<OwnerName, ApiError> {
+        let own = rustix::process::geteuid().as_raw();
+        if self.may_enter(own) {
+            self.owner()
+        } else {
+            Err(denied(self, own))
+        }
     }
 
     /// The host's own uid and root.
@@ -145,14 +155,18 @@ pub(super) fn routes(api: Api, shutdown: CancellationToken) -> Router {
         slots: Arc::new(Semaphore::new(WATCHES_MAX)),
         shutdown,
     };
-    let job = get(jobs::show).patch(jobs::change);
+    let job = get(jobs::show).patch(change::change);
+    let files = get(jobs::files).post(change::add_files);
     Router::new()
         .route("/v1/jobs", get(jobs::list).post(submit::submit))
         .route("/v1/jobs/{id}", job)
-        .route("/v1/jobs/{id}/files", get(jobs::files))
+        .route("/v1/jobs/{id}/files", files)
+        .route("/v1/jobs/{id}/files/{index}", patch(change::set_remote))
         .route("/v1/jobs/{id}/error", get(jobs::error))
         .route("/v1/jobs/{id}/reply", get(reply::read).put(reply::name))
         .route("/v1/jobs/{id}/watch", get(watch::watch))
+        .route("/v1/jobs/{id}/replace-prefix", post(change::replace_prefix))
+        .route("/v1/jobs/{id}/take-ownership", post(change::take_ownership))
         .route("/v1/jobs/{id}/{verb}", post(jobs::command))
         .route("/v1/plugins", get(host::plugins))
         .route("/v1/plugins/rescan", post(host::rescan))
@@ -188,4 +202,25 @@ async fn log(request: Request, next: Next) -> Response {
     let response = next.run(request).await;
     tracing::debug!(%method, path, status = response.status().as_u16(), "control request");
     response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn b13_only_the_hosts_own_user_and_root_enter() {
+        let may = |uid| Peer { uid }.may_enter(1000);
+        assert!(may(Some(1000)) && may(Some(0)));
+        assert!(!may(Some(1001)) && !may(None));
+    }
+
+    #[test]
+    fn b15_only_an_administrator_takes_a_job() {
+        let own = rustix::process::geteuid().as_raw();
+        let owner = Peer { uid: Some(own) }.administrator().unwrap();
+        assert_eq!(owner.as_str(), format!("uid-{own}"));
+        let refused = Peer { uid: Some(own + 1) }.administrator().unwrap_err();
+        assert_eq!(refused.problem.code, Code::ACCESSDENIED);
+    }
 }

@@ -11,29 +11,18 @@ use axum::response::{IntoResponse, Response};
 use super::Api;
 use super::body::Body;
 use super::failure::ApiError;
+use super::limits::{NAME_CHARS_MAX, check_key, check_spec};
+use super::notify;
 use super::request::SubmitRequest;
 use super::server::Peer;
-use super::view::{JobView, SubmittedView};
+use super::view::{JobView, ListProblem, SubmittedView};
 use crate::job::{Code, FileSpec, JobSpec, OwnerName, Profile};
 use crate::store::{NewJob, Submitted};
 
-/// B-05.
-const NAME_CHARS_MAX: usize = 256;
-/// B-05.
-const DESCRIPTION_CHARS_MAX: usize = 1024;
-/// Handlers get it with every call, so it is data beside the job, not the job's payload.
-const CONTEXT_BYTES_MAX: usize = 64 << 10;
-/// Handlers get them with every call.
-const LABELS_MAX: usize = 32;
-const LABEL_KEY_BYTES_MAX: usize = 64;
-const LABEL_VALUE_BYTES_MAX: usize = 1024;
-/// It is indexed.
-const KEY_BYTES_MAX: usize = 256;
-/// B-114: BITS allows 4,000 characters of parameters.
-const NOTIFY_ARGS_MAX: usize = 64;
-const NOTIFY_BYTES_MAX: usize = 8 << 10;
 /// One submission is one transaction; more than this would hold the store's writer for long.
 const JOBS_PER_REQUEST_MAX: usize = 10_000;
+/// Refusals told of one list: what a person mends before trying again.
+const REFUSALS_MAX: usize = 100;
 
 /// `POST /v1/jobs`: one job, or a list that is accepted whole or not at all.
 pub(super) async fn submit(
@@ -56,14 +45,12 @@ pub(super) async fn submit(
                 requests.len()
             )));
         }
-        let jobs = accept(&api, owner, profile, requests, |index, error| {
-            error.problem.message = format!("job {index} of the list: {}", error.problem.message);
-        });
-        let submitted = api.store.submit_many(jobs.await?).await?;
+        let jobs = accept(&api, owner, profile, requests, true).await?;
+        let submitted = api.store.submit_many(jobs).await?;
         let views: Vec<SubmittedView> = submitted.iter().map(view).collect();
         return Ok((StatusCode::CREATED, Json(views)).into_response());
     }
-    let mut jobs = accept(&api, owner, profile, vec![body.json()?], |_, _| {}).await?;
+    let mut jobs = accept(&api, owner, profile, vec![body.json()?], false).await?;
     let Some(job) = jobs.pop() else {
         return Err(ApiError::usage("the request has no job"));
     };
@@ -100,14 +87,14 @@ fn warnings(spec: &JobSpec) -> Vec<String> {
         .collect()
 }
 
-/// Checks requests one after the other; `place` says in the first error which of them it was. The
-/// checks ask the file system, which may be slow or hang, so they run where nothing else waits.
+/// Checks requests one after the other. Of a `list` everything that is wrong is told at once, by its
+/// place. The checks ask the file system, which may be slow or hang, so they run where nothing else waits.
 async fn accept(
     api: &Api,
     owner: OwnerName,
     profile: Profile,
     requests: Vec<SubmitRequest>,
-    place: impl Fn(usize, &mut ApiError) + Send + 'static,
+    list: bool,
 ) -> Result<Vec<NewJob>, ApiError> {
     let host = Arc::clone(&api.host);
     let check = move |request| {
@@ -117,18 +104,40 @@ async fn accept(
         Ok(job)
     };
     let checked = tokio::task::spawn_blocking(move || {
-        let requests = requests.into_iter().enumerate();
-        let jobs = requests.map(|(index, request)| {
-            check(request).map_err(|mut error| {
-                place(index, &mut error);
-                error
-            })
-        });
-        jobs.collect::<Result<Vec<_>, ApiError>>()
+        let (mut jobs, mut refused) = (Vec::with_capacity(requests.len()), Vec::new());
+        for (index, request) in requests.into_iter().enumerate() {
+            match check(request) {
+                Ok(job) => jobs.push(job),
+                Err(error) => refused.push((index, error)),
+            }
+            if refused.len() >= REFUSALS_MAX {
+                break;
+            }
+        }
+        match all_refusals(refused, list) {
+            Some(error) => Err(error),
+            None => Ok(jobs),
+        }
     });
     checked
         .await
         .unwrap_or_else(|_| Err(ApiError::busy("the host is ending").hint("submit to the next host")))
+}
+
+/// The first refusal, and for a list every one of them with its place.
+fn all_refusals(refused: Vec<(usize, ApiError)>, list: bool) -> Option<ApiError> {
+    let entries = refused.iter().map(|(index, error)| ListProblem {
+        index: *index,
+        code: error.problem.code,
+        message: error.problem.message.clone(),
+    });
+    let entries: Vec<ListProblem> = entries.collect();
+    let (index, mut first) = refused.into_iter().next()?;
+    if list {
+        first.problem.message = format!("job {index} of the list: {}", first.problem.message);
+        first.problem.list = entries;
+    }
+    Some(first)
 }
 
 /// Checks a request against every limit and fills in what it leaves to the profile.
@@ -137,7 +146,9 @@ pub(super) fn new_job(
     owner: OwnerName,
     default_profile: Profile,
 ) -> Result<NewJob, ApiError> {
-    check_texts(&request)?;
+    if let Some(key) = &request.key {
+        check_key(key)?;
+    }
     let profile = request.profile.unwrap_or(default_profile);
     let files_max = profile.files_per_job();
     if u32::try_from(request.files.len()).map_or(true, |files| files > files_max) {
@@ -162,6 +173,12 @@ pub(super) fn new_job(
     spec.hold = request.hold.unwrap_or(spec.hold);
     spec.handler = request.handler;
     spec.notify_command = request.notify_command;
+    if let Some(words) = &request.notify {
+        spec.notify = Some(notify::flags(words, request.kind, profile)?);
+    }
+    if let Some(ms) = request.notify_interval_ms {
+        spec.notify_interval = Duration::from_millis(ms);
+    }
     if let Some(delay) = request.retry_delay_ms {
         spec.retry.initial = Duration::from_millis(delay);
         spec.retry.max = spec.retry.max.max(spec.retry.initial);
@@ -182,6 +199,7 @@ pub(super) fn new_job(
     if !request.transfer.is_default() {
         spec.transfer = Some(Box::new(request.transfer));
     }
+    check_spec(&spec)?;
     Ok(NewJob {
         owner,
         kind: request.kind,
@@ -192,70 +210,3 @@ pub(super) fn new_job(
         suspended: request.suspended,
     })
 }
-
-fn check_texts(request: &SubmitRequest) -> Result<(), ApiError> {
-    let name = request.name.as_deref().unwrap_or_default();
-    let notify: usize = request.notify_command.iter().map(String::len).sum();
-    let label_keys = request.labels.keys().map(String::len).max().unwrap_or(0);
-    let label_values = request.labels.values().map(String::len).max().unwrap_or(0);
-    let key = request.key.as_ref().map_or(0, String::len);
-    let delays = [request.retry_delay_ms, request.no_progress_ms];
-    let longest = delays.into_iter().flatten().max().unwrap_or(0);
-    for (what, found, most, unit) in [
-        ("name", name.chars().count(), NAME_CHARS_MAX, "characters"),
-        (
-            "description",
-            request.description.chars().count(),
-            DESCRIPTION_CHARS_MAX,
-            "characters",
-        ),
-        ("context", request.context.len(), CONTEXT_BYTES_MAX, "bytes"),
-        ("key", key, KEY_BYTES_MAX, "bytes"),
-        ("list of labels", request.labels.len(), LABELS_MAX, "entries"),
-        ("longest label key", label_keys, LABEL_KEY_BYTES_MAX, "bytes"),
-        (
-            "longest label value",
-            label_values,
-            LABEL_VALUE_BYTES_MAX,
-            "bytes",
-        ),
-        (
-            "notify command",
-            request.notify_command.len(),
-            NOTIFY_ARGS_MAX,
-            "arguments",
-        ),
-        ("notify command", notify, NOTIFY_BYTES_MAX, "bytes"),
-    ] {
-        if found > most {
-            return Err(ApiError::new(
-                StatusCode::BAD_REQUEST,
-                Code::STRING_TOO_LONG,
-                format!("the {what} has {found} {unit}; at most {most} are allowed"),
-            ));
-        }
-    }
-    if longest > DELAY_MS_MAX {
-        return Err(ApiError::usage("a delay is over ten years"));
-    }
-    for (what, empty) in [
-        ("key", request.key.as_ref().is_some_and(String::is_empty)),
-        ("label key", request.labels.keys().any(String::is_empty)),
-        (
-            "notify command",
-            request.notify_command.first().is_some_and(String::is_empty),
-        ),
-    ] {
-        if empty {
-            return Err(ApiError::usage(format!("the {what} is empty")));
-        }
-    }
-    let nul = request.notify_command.iter().any(|arg| arg.contains('\0'));
-    if nul {
-        return Err(ApiError::usage("the notify command has a NUL in it"));
-    }
-    Ok(())
-}
-
-/// Ten years: far beyond use, far below what time arithmetic can hold.
-pub(super) const DELAY_MS_MAX: u64 = 10 * 365 * 86_400_000;

@@ -268,3 +268,42 @@ fn a_request_with_a_misspelt_field_is_refused() {
     assert_eq!(serde_json::to_string(&request).unwrap(), r#"{"kind":"download"}"#);
     assert_eq!(request.kind, JobKind::Download);
 }
+
+#[tokio::test]
+async fn d03_delivery_optimization_shows_no_connecting() {
+    let rig = Rig::start();
+    let mut peer = request();
+    peer.profile = Some(Profile::DeliveryOptimization);
+    for (request, shown) in [(peer, JobState::Transferring), (request(), JobState::Connecting)] {
+        let id = rig.client.submit(&request).await.unwrap().job.id;
+        rig.store.command(id, Command::Start).await.unwrap();
+        assert_eq!(rig.client.job(id).await.unwrap().state, shown);
+    }
+}
+
+#[tokio::test]
+async fn every_bad_entry_of_a_list_is_told_at_once() {
+    let rig = Rig::start();
+    let mut long = request();
+    long.name = Some("x".repeat(257));
+    let mut refused = request();
+    refused.files = vec![FileRequest::new("gopher://h", "/tmp/f")];
+    let error = rig
+        .client
+        .submit_many(&[request(), long, request(), refused])
+        .await
+        .unwrap_err();
+    let ClientError::Refused { problem, .. } = error else {
+        panic!("{error:?}")
+    };
+    let places: Vec<_> = problem.list.iter().map(|one| (one.index, one.code)).collect();
+    assert_eq!(places, [(1, Code::STRING_TOO_LONG), (3, Code::INVALIDARG)]);
+    assert!(
+        rig.client
+            .jobs(&JobQuery::default())
+            .await
+            .unwrap()
+            .jobs
+            .is_empty()
+    );
+}

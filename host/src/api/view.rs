@@ -5,20 +5,23 @@
 mod host;
 mod waits;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 pub use crate::job::{
-    AuthScheme, AuthTarget, Credential, Header, HttpSpec, ProxySpec, Redirects, SecretRef, StatusClass,
-    TlsSpec,
+    AuthScheme, AuthTarget, Credential, FileRange, Header, HttpSpec, NotifyFlag, ProxySpec, Redirects,
+    SecretRef, StatusClass, TlsSpec, UnknownCode,
 };
 pub use crate::job::{
-    Code, DeliveryId, DeliveryState, ErrorContext, EventKind, Existing, FailureRecord, Family, FileRange,
-    Intent, Interface, JobId, JobKind, JobState, Leg, LimitSpec, Outcome, OwnerName, PlacingSpec, PluginName,
+    Code, DeliveryId, DeliveryState, ErrorContext, EventKind, Existing, FailureRecord, Family, Intent,
+    Interface, JobId, JobKind, JobState, Leg, LimitSpec, Outcome, OwnerName, PlacingSpec, PluginName,
     Preserve, Priority, Profile, Role, Timestamp, TransferSpec, UploadProtocol, Versions, rate,
 };
-use crate::job::{DownloadSession, ErrorInfo, FileRef, FileStatus, Job, reply_path, without_password};
+use crate::job::{
+    DownloadSession, ErrorInfo, FileRef, FileStatus, Job, JobSpec, reply_path, without_password,
+};
 pub use crate::store::{Counts, DeliveryRecord};
 pub use host::{
     FailFastView, HostState, HostStatus, PluginView, PluginsView, StatusView, SubscriptionView, WaitingView,
@@ -81,6 +84,12 @@ pub struct JobView {
     pub profile: Profile,
     /// Once finished it waits to be completed by hand or handler.
     pub hold: bool,
+    /// The first delay between retries.
+    #[serde(default)]
+    pub retry_delay_ms: u64,
+    /// The no-progress time-out.
+    #[serde(default)]
+    pub no_progress_ms: u64,
     /// Its own handler.
     pub handler: Option<PluginName>,
     /// Free key/values.
@@ -93,6 +102,12 @@ pub struct JobView {
     /// What only transfers have, without values that open a door.
     #[serde(default, skip_serializing_if = "TransferSpec::is_default")]
     pub transfer: TransferSpec,
+    /// What its handlers are told; absent, as they are subscribed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub notify: Option<BTreeSet<NotifyFlag>>,
+    /// How often handlers hear of changes.
+    #[serde(default = "notify_interval")]
+    pub notify_interval_ms: u64,
     /// The error object, while it lives.
     pub error: Option<ErrorView>,
     /// Its first files; only where one job is shown.
@@ -109,7 +124,7 @@ impl From<&Job> for JobView {
             description: spec.description.clone(),
             owner: job.owner.clone(),
             kind: job.kind,
-            state: job.state,
+            state: shown_state(job),
             intent: job.intent,
             outcome: job.outcome,
             priority: job.priority,
@@ -129,11 +144,15 @@ impl From<&Job> for JobView {
             limits: spec.transfer().limits.clone(),
             profile: spec.profile,
             hold: spec.hold,
+            retry_delay_ms: millis(spec.retry.initial),
+            no_progress_ms: millis(spec.no_progress),
             handler: spec.handler.clone(),
             labels: spec.labels.clone(),
             context: spec.context.clone(),
             notify_command: spec.notify_command.clone(),
             transfer: spec.transfer().shown(),
+            notify: spec.notify.clone(),
+            notify_interval_ms: millis(spec.notify_interval),
             error: job.error.as_ref().map(ErrorView::from),
             files: None,
         }
@@ -174,6 +193,22 @@ impl From<&Job> for ReplyView {
     }
 }
 
+fn millis(delay: Duration) -> u64 {
+    u64::try_from(delay.as_millis()).unwrap_or(u64::MAX)
+}
+
+fn notify_interval() -> u64 {
+    millis(JobSpec::NOTIFY_INTERVAL)
+}
+
+/// D-03: Delivery Optimization knows no `connecting`; what reaches for the other side transfers.
+fn shown_state(job: &Job) -> JobState {
+    match (job.spec.profile, job.state) {
+        (Profile::DeliveryOptimization, JobState::Connecting) => JobState::Transferring,
+        (_, state) => state,
+    }
+}
+
 /// The error object (B-77…B-81).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ErrorView {
@@ -187,9 +222,9 @@ pub struct ErrorView {
     pub description: String,
     /// The documented sentence for the context.
     pub context_description: String,
-    /// The file being worked on.
+    /// The file being worked on; `None` is `BG_E_FILE_NOT_AVAILABLE`.
     pub file: Option<ErrorFileView>,
-    /// `http`, `https`, `file`.
+    /// `http`, `https`, `file`; `None` is `BG_E_PROTOCOL_NOT_AVAILABLE`.
     pub protocol: Option<String>,
     /// Which direction.
     pub leg: Option<Leg>,
@@ -308,11 +343,23 @@ pub struct SubmittedView {
     pub warnings: Vec<String>,
 }
 
+/// A job some of whose files are fetched from elsewhere now.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RenamedView {
+    /// The job.
+    pub job: JobView,
+    /// How many files have another name; 0 when none matched, and nothing has changed.
+    pub changed: u64,
+}
+
 /// A list of jobs, newest first.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct JobsView {
     /// The jobs.
     pub jobs: Vec<JobView>,
+    /// Where the next page begins: its `before`. A page may have few jobs or none and not be the last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next: Option<JobId>,
 }
 
 /// Files of one job in order.
@@ -355,4 +402,18 @@ pub struct Problem {
     /// What to do next; empty when there is nothing to say.
     #[serde(default)]
     pub hint: String,
+    /// Of a list that was refused: each entry that is wrong, as far as they were looked at.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub list: Vec<ListProblem>,
+}
+
+/// What is wrong with one entry of a list.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ListProblem {
+    /// Which, from 0.
+    pub index: usize,
+    /// `0x` and eight digits.
+    pub code: Code,
+    /// What is wrong and why.
+    pub message: String,
 }

@@ -8,13 +8,17 @@ use std::time::Duration;
 use clap::{Args as ClapArgs, CommandFactory, Parser, Subcommand};
 use clap_complete::Shell;
 
+use super::args_delivery::{DeliveryCommand, PluginCommand};
 use super::args_http::HttpArgs;
+use super::args_job::JobCommand;
 use super::args_limits::LimitArgs;
+use super::args_notify::NotifyArgs;
 use super::args_placing::PlacingArgs;
-use super::args_upload::{ReplyArgs, UploadArgs, UploadReplyArgs};
+use super::args_upload::{UploadArgs, UploadReplyArgs};
 use super::exit::ExitStatus;
-use super::value::{delivery_id, duration, job_id, label, profile_parser, words};
-use crate::api::view::{DeliveryId, DeliveryState, JobId, JobState, PluginName, Priority, Profile};
+use super::language::LanguageArgs;
+use super::value::{duration, label, profile_parser, words};
+use crate::api::view::{PluginName, Priority, Profile};
 
 /// Runs unattended background work and calls your handler when it ends or goes wrong.
 #[derive(Debug, Parser)]
@@ -90,9 +94,8 @@ pub enum Command {
         #[arg(long)]
         stay: bool,
     },
-    /// Submit a job and print its id
-    #[command(subcommand)]
-    Submit(SubmitCommand),
+    /// Submit a job, or a file of jobs, and print each id
+    Submit(SubmitArgs),
     /// List, follow and direct jobs
     #[command(subcommand)]
     Job(JobCommand),
@@ -102,6 +105,15 @@ pub enum Command {
     /// List deliveries to handlers; replay or purge dead ones
     #[command(subcommand)]
     Delivery(DeliveryCommand),
+    /// Explain an error code: its name, what it says, and what to do
+    Error {
+        /// The code: 0x80200013, BG_E_INSUFFICIENT_RANGE_SUPPORT, HTTP_403, 403, -2145386477
+        #[arg(allow_negative_numbers = true)]
+        code: String,
+        /// The language of the texts
+        #[command(flatten)]
+        language: LanguageArgs,
+    },
     /// Show how the host is
     Status,
     /// Have the host read its configuration again
@@ -149,6 +161,32 @@ pub enum DbCommand {
 }
 
 /// `submit …`
+#[derive(Clone, Debug, PartialEq, ClapArgs)]
+#[command(args_conflicts_with_subcommands = true, arg_required_else_help = true)]
+pub struct SubmitArgs {
+    /// One job.
+    #[command(subcommand)]
+    pub command: Option<SubmitCommand>,
+    /// Or a file of jobs.
+    #[command(flatten)]
+    pub set: SetFileArgs,
+}
+
+/// `submit -f …`
+#[derive(Clone, Debug, Default, PartialEq, Eq, ClapArgs)]
+pub struct SetFileArgs {
+    /// Submit every job of this file, all or none; `-` is the standard input
+    ///
+    /// TOML with `[[job]]` tables, a JSON list, or one JSON object a line. The fields of a job are those of the API;
+    /// those it lacks are taken from `[defaults]`.
+    #[arg(short, long, value_name = "FILE", required = true)]
+    pub file: Option<PathBuf>,
+    /// Follow all jobs to their ends; exit 1 if one failed
+    #[arg(long)]
+    pub wait: bool,
+}
+
+/// What is submitted by itself.
 #[derive(Clone, Debug, PartialEq, Subcommand)]
 pub enum SubmitCommand {
     /// Fetch a file
@@ -213,177 +251,21 @@ pub struct SubmitOptions {
     /// Give up after this long without progress; `0s` makes any error fatal [default: the profile's]
     #[arg(long, value_name = "DURATION", value_parser = duration)]
     pub no_progress: Option<Duration>,
-    /// Run this when the handler fails: the program and all arguments that follow, up to `;`
+    /// Run this when the handler fails: the program's whole path and all arguments that follow, up to `;`
     #[arg(long, value_name = "PROGRAM", num_args = 1.., allow_hyphen_values = true, value_terminator = ";")]
     pub notify_command: Vec<String>,
     /// Its limits.
     #[command(flatten)]
     pub limits: LimitArgs,
+    /// What handlers are told.
+    #[command(flatten)]
+    pub notify: NotifyArgs,
     /// Follow the job to its end; exit 1 if it failed
     #[arg(long)]
     pub wait: bool,
     /// How servers are spoken to.
     #[command(flatten)]
     pub http: HttpArgs,
-}
-
-/// `job …`
-#[derive(Clone, Debug, PartialEq, Eq, Subcommand)]
-pub enum JobCommand {
-    /// List jobs, newest first
-    List {
-        /// Only jobs in this state; may be repeated
-        #[arg(long = "state", value_name = "STATE", value_parser = words(JobState::ALL, JobState::as_str))]
-        states: Vec<JobState>,
-        /// At most this many
-        #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..))]
-        limit: u32,
-    },
-    /// Show a job and its files
-    Show {
-        /// The job
-        #[arg(value_parser = job_id)]
-        id: JobId,
-    },
-    /// Show a job's error object
-    Error {
-        /// The job
-        #[arg(value_parser = job_id)]
-        id: JobId,
-    },
-    /// Follow a job to its end; exit 1 if it failed
-    Watch {
-        /// The job
-        #[arg(value_parser = job_id)]
-        id: JobId,
-    },
-    /// Stop jobs until they are resumed
-    Suspend {
-        /// The jobs
-        #[arg(required = true, value_parser = job_id)]
-        ids: Vec<JobId>,
-    },
-    /// Let jobs go on: suspended ones, and those in error
-    Resume {
-        /// The jobs
-        #[arg(required = true, value_parser = job_id)]
-        ids: Vec<JobId>,
-        /// Wait this long first
-        #[arg(long, value_name = "DURATION", value_parser = duration)]
-        after: Option<Duration>,
-    },
-    /// End jobs and delete what they fetched
-    Cancel {
-        /// The jobs
-        #[arg(required = true, value_parser = job_id)]
-        ids: Vec<JobId>,
-    },
-    /// End jobs and keep the files that are whole
-    Complete {
-        /// The jobs
-        #[arg(required = true, value_parser = job_id)]
-        ids: Vec<JobId>,
-    },
-    /// Print the reply of an upload-reply that is transferred, up to 1 MiB
-    Reply {
-        /// The job
-        #[arg(value_parser = job_id)]
-        id: JobId,
-    },
-    /// Change a job
-    Set {
-        /// The job
-        #[arg(value_parser = job_id)]
-        id: JobId,
-        /// Scheduling level
-        #[arg(long, required_unless_present = "reply", value_parser = words(Priority::ALL, Priority::as_str))]
-        priority: Option<Priority>,
-        /// Where its reply goes.
-        #[command(flatten)]
-        reply: ReplyArgs,
-    },
-}
-
-/// `plugin …`
-#[derive(Clone, Debug, PartialEq, Eq, Subcommand)]
-pub enum PluginCommand {
-    /// List the plugins of the host
-    List,
-    /// Put a plugin that ships with sexton, or a component file, into the plugin folder
-    Add(PluginAddArgs),
-    /// Take a plugin out of the plugin folder
-    Remove(PluginRemoveArgs),
-    /// Have the host look at the plugin folder now
-    Reload,
-}
-
-/// `plugin add …`
-#[derive(Clone, Debug, PartialEq, Eq, ClapArgs)]
-pub struct PluginAddArgs {
-    /// The name of a shipped plugin, or a path to a component
-    pub name: String,
-}
-
-/// `plugin remove …`
-#[derive(Clone, Debug, PartialEq, Eq, ClapArgs)]
-pub struct PluginRemoveArgs {
-    /// The plugin
-    pub name: PluginName,
-    /// Forget its durable state too
-    #[arg(long)]
-    pub purge: bool,
-}
-
-/// `delivery …`
-#[derive(Clone, Debug, PartialEq, Eq, Subcommand)]
-pub enum DeliveryCommand {
-    /// List deliveries, newest first
-    List {
-        /// Which.
-        #[command(flatten)]
-        filters: DeliveryFilters,
-        /// At most this many, up to 1,000
-        #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u16).range(1..=1000))]
-        limit: u16,
-    },
-    /// Show a delivery with its failed attempts
-    Show {
-        /// The delivery
-        #[arg(value_parser = delivery_id)]
-        id: DeliveryId,
-    },
-    /// Make dead or parked deliveries due again
-    Replay(DeliveryChoice),
-    /// Drop deliveries for good: dead or parked ones, and pending ones of a plugin that is gone
-    Purge(DeliveryChoice),
-}
-
-/// Which deliveries.
-#[derive(Clone, Debug, Default, PartialEq, Eq, ClapArgs)]
-pub struct DeliveryFilters {
-    /// Only those to this plugin
-    #[arg(long)]
-    pub plugin: Option<PluginName>,
-    /// Only those about this job
-    #[arg(long, value_name = "ID", value_parser = job_id)]
-    pub job: Option<JobId>,
-    /// Only those in this state; may be repeated
-    #[arg(long = "state", value_name = "STATE", value_parser = words(DeliveryState::ALL, DeliveryState::as_str))]
-    pub states: Vec<DeliveryState>,
-}
-
-/// Which deliveries to change: ids, a filter, or all.
-#[derive(Clone, Debug, Default, PartialEq, Eq, ClapArgs)]
-pub struct DeliveryChoice {
-    /// The deliveries
-    #[arg(value_parser = delivery_id, conflicts_with_all = ["plugin", "job", "states", "all"])]
-    pub ids: Vec<DeliveryId>,
-    /// Or a filter.
-    #[command(flatten)]
-    pub filters: DeliveryFilters,
-    /// All that are dead or parked
-    #[arg(long, conflicts_with_all = ["plugin", "job", "states"])]
-    pub all: bool,
 }
 
 /// The command line of this process.

@@ -54,7 +54,7 @@ pub struct SendingArgs {
 #[derive(Clone, Debug, Default, PartialEq, Eq, ClapArgs)]
 pub struct ReplyArgs {
     /// Where the reply of an upload-reply is put; possible until its download begins
-    #[arg(long, value_name = "PATH")]
+    #[arg(long, value_name = "PATH", group = "what")]
     pub reply: Option<PathBuf>,
 }
 

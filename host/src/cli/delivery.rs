@@ -1,6 +1,6 @@
 //! `delivery …`
 
-use super::args::{DeliveryChoice, DeliveryCommand, DeliveryFilters};
+use super::args_delivery::{DeliveryChoice, DeliveryCommand, DeliveryFilters};
 use super::error::{CliError, Complaint};
 use super::exit::ExitStatus;
 use super::output::Output;
@@ -8,7 +8,7 @@ use super::table::{Cell, Table, Tone};
 use super::text::{bytes, digest, relative, time};
 use crate::api::client::Client;
 use crate::api::request::{DeliveryQuery, DeliverySelection};
-use crate::api::view::{CountView, DeliveryRecord, DeliveryState, FailureRecord, Timestamp};
+use crate::api::view::{CountView, DeliveryId, DeliveryRecord, DeliveryState, FailureRecord, Timestamp};
 
 pub(super) async fn run(
     command: DeliveryCommand,
@@ -16,7 +16,11 @@ pub(super) async fn run(
     output: &mut Output<'_>,
 ) -> Result<ExitStatus, CliError> {
     match command {
-        DeliveryCommand::List { filters, limit } => list(filters, limit, client, output).await,
+        DeliveryCommand::List {
+            filters,
+            limit,
+            before,
+        } => list(filters, limit, before, client, output).await,
         DeliveryCommand::Show { id } => {
             let delivery = client.delivery(id).await?;
             if output.is_json() {
@@ -34,6 +38,7 @@ pub(super) async fn run(
 async fn list(
     filters: DeliveryFilters,
     limit: u16,
+    before: Option<DeliveryId>,
     client: &Client,
     output: &mut Output<'_>,
 ) -> Result<ExitStatus, CliError> {
@@ -41,6 +46,7 @@ async fn list(
         states: filters.states,
         plugin: filters.plugin,
         job: filters.job,
+        before,
         limit: Some(usize::from(limit)),
     };
     let deliveries = client.deliveries(&query).await?.deliveries;

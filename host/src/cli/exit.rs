@@ -106,6 +106,7 @@ mod tests {
             name: "E_FAIL".to_owned(),
             message: "no".to_owned(),
             hint: String::new(),
+            list: Vec::new(),
         };
         CliError::from(ClientError::Refused {
             status,

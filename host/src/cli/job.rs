@@ -2,20 +2,21 @@
 
 use std::time::Duration;
 
-use super::args::JobCommand;
+use super::args_job::JobCommand;
+use super::change;
 use super::error::CliError;
 use super::exit::ExitStatus;
 use super::follow::{Until, follow, verdict};
 use super::jobview::{self, state_text, state_tone};
+use super::list;
 use super::output::Output;
+use super::submit::parse_url;
+use super::submit_set;
 use super::text::bytes_of;
 use super::upload;
 use crate::api::client::Client;
-use crate::api::request::{JobQuery, JobVerb};
-use crate::api::view::{JobId, JobState, JobView};
-
-/// Jobs asked for in one request.
-const PAGE: usize = 1000;
+use crate::api::request::{JobVerb, ValidationRequest};
+use crate::api::view::{JobId, JobView};
 
 pub(super) async fn run(
     command: JobCommand,
@@ -23,7 +24,10 @@ pub(super) async fn run(
     output: &mut Output<'_>,
 ) -> Result<ExitStatus, CliError> {
     match command {
-        JobCommand::List { states, limit } => list(states, limit, client, output).await,
+        JobCommand::List(args) => list::run(*args, client, output).await,
+        JobCommand::Create(args) => change::create(*args, client, output).await,
+        JobCommand::Add(args) => change::add(*args, client, output).await,
+        JobCommand::Set(args) => change::set(*args, client, output).await,
         JobCommand::Show { id } => {
             let job = client.job(id).await?;
             if output.is_json() {
@@ -33,16 +37,20 @@ pub(super) async fn run(
             }
             Ok(ExitStatus::Done)
         }
-        JobCommand::Error { id } => {
+        JobCommand::Error { id, language } => {
             let error = client.error(id).await?;
             if output.is_json() {
                 output.object(&error)?;
             } else {
                 jobview::show_error(&error, output)?;
             }
+            language.note(output);
             Ok(ExitStatus::Done)
         }
-        JobCommand::Watch { id } => watch(id, client, output).await,
+        JobCommand::Watch { ids } => match ids.as_slice() {
+            [id] => watch(*id, client, output).await,
+            ids => submit_set::watch(ids, client, output).await,
+        },
         JobCommand::Suspend { ids } => each(&ids, JobVerb::Suspend, client, output).await,
         JobCommand::Resume { ids, after } => {
             let after = after.unwrap_or(Duration::ZERO);
@@ -50,70 +58,33 @@ pub(super) async fn run(
             each(&ids, JobVerb::Resume { after_ms }, client, output).await
         }
         JobCommand::Cancel { ids } => each(&ids, JobVerb::Cancel, client, output).await,
-        JobCommand::Complete { ids } => each(&ids, JobVerb::Complete, client, output).await,
+        JobCommand::Complete { ids, require_all } => {
+            let verb = if require_all {
+                JobVerb::CompleteWhole
+            } else {
+                JobVerb::Complete
+            };
+            each(&ids, verb, client, output).await
+        }
         JobCommand::Reply { id } => {
             upload::print_reply(id, client, output).await?;
             Ok(ExitStatus::Done)
         }
-        JobCommand::Set { id, priority, reply } => {
-            let mut job = None;
-            if let Some(reply) = &reply.reply {
-                job = Some(upload::set_reply(id, reply, client).await?);
-            }
-            if let Some(priority) = priority {
-                job = Some(client.set_priority(id, priority).await?);
-            }
-            job.map_or(Ok(()), |job| tell(&job, output))?;
-            Ok(ExitStatus::Done)
+        JobCommand::SetRemote { id, index, url } => {
+            let url = parse_url(&url)?;
+            let renamed = client.set_remote(id, index, url.as_str()).await?;
+            change::renamed(&renamed, output)
         }
-    }
-}
-
-async fn list(
-    states: Vec<JobState>,
-    limit: u32,
-    client: &Client,
-    output: &mut Output<'_>,
-) -> Result<ExitStatus, CliError> {
-    let mut query = JobQuery {
-        states,
-        ..JobQuery::default()
-    };
-    let limit = usize::try_from(limit).unwrap_or(usize::MAX);
-    let mut left = limit;
-    let mut listed = Vec::new();
-    while left > 0 {
-        let page = left.min(PAGE);
-        query.limit = Some(page);
-        let jobs = client.jobs(&query).await?.jobs;
-        let whole = jobs.len() == page;
-        left -= page;
-        query.before = jobs.last().map(|job| job.id);
-        if output.is_json() {
-            for job in &jobs {
-                output.object(job)?;
-            }
-        } else {
-            listed.extend(jobs);
+        JobCommand::ReplacePrefix { id, from, to } => {
+            let renamed = client.replace_prefix(id, &from, &to).await?;
+            change::renamed(&renamed, output)
         }
-        if !whole {
-            break;
+        JobCommand::SetValidation { id, index, valid } => {
+            let verb = JobVerb::SetValidation(ValidationRequest { index, valid });
+            each(&[id], verb, client, output).await
         }
+        JobCommand::TakeOwnership { ids } => each(&ids, JobVerb::TakeOwnership, client, output).await,
     }
-    if output.is_json() {
-        return Ok(ExitStatus::Done);
-    }
-    if listed.is_empty() {
-        output.note("there are no such jobs");
-        return Ok(ExitStatus::Done);
-    }
-    output.table(&jobview::table(&listed, output.now()))?;
-    if listed.len() == limit {
-        output.note(format!(
-            "there may be more than these {limit}; `--limit` shows them"
-        ));
-    }
-    Ok(ExitStatus::Done)
 }
 
 /// Every change is a line of JSON, or one for people when the state moved.
@@ -161,7 +132,7 @@ async fn each(
     Ok(status)
 }
 
-fn tell(job: &JobView, output: &mut Output<'_>) -> Result<(), CliError> {
+pub(super) fn tell(job: &JobView, output: &mut Output<'_>) -> Result<(), CliError> {
     if output.is_json() {
         return output.object(job);
     }

@@ -5,7 +5,7 @@ use super::output::Output;
 use super::show_http;
 use super::table::{Cell, Table, Tone};
 use super::text::{bytes_of, profile, relative, time};
-use crate::api::view::{ErrorView, FileView, Intent, JobKind, JobState, JobView, Outcome, Timestamp};
+use crate::api::view::{Code, ErrorView, FileView, Intent, JobKind, JobState, JobView, Outcome, Timestamp};
 
 /// The state in one word or two. For `batch` and `query` nothing is transferred, it runs.
 pub(super) fn state_text(job: &JobView) -> String {
@@ -60,6 +60,26 @@ pub(super) fn table(jobs: &[JobView], now: Timestamp) -> Table {
     table
 }
 
+/// What runs for the jobs beside what subscriptions say (BP-05).
+pub(super) fn hooks(jobs: &[JobView]) -> Table {
+    let mut table = Table::new(&["ID", "OWNER", "STATE", "HANDLER", "NOTIFY COMMAND"]);
+    for job in jobs {
+        let handler = job.handler.as_ref().map_or("-", |plugin| plugin.as_str());
+        let command = match job.notify_command.as_slice() {
+            [] => "-".to_owned(),
+            words => format!("{words:?}"),
+        };
+        table.row(vec![
+            Cell::new(job.id.to_string()),
+            Cell::new(job.owner.as_str()),
+            Cell::new(state_text(job)).tone(state_tone(job)),
+            Cell::new(handler),
+            Cell::new(command),
+        ]);
+    }
+    table
+}
+
 /// One job in full.
 pub(super) fn show(job: &JobView, output: &mut Output<'_>) -> Result<(), CliError> {
     let now = output.now();
@@ -99,12 +119,7 @@ pub(super) fn show(job: &JobView, output: &mut Output<'_>) -> Result<(), CliErro
     if job.hold {
         fields.push(("hold", "yes: `sexton job complete` completes it".to_owned()));
     }
-    if let Some(handler) = &job.handler {
-        fields.push(("handler", handler.to_string()));
-    }
-    if !job.notify_command.is_empty() {
-        fields.push(("on failure runs", format!("{:?}", job.notify_command)));
-    }
+    fields.extend(handlers(job));
     for (label, text) in [("description", &job.description), ("context", &job.context)] {
         if !text.is_empty() {
             fields.push((label, text.clone()));
@@ -126,6 +141,32 @@ pub(super) fn show(job: &JobView, output: &mut Output<'_>) -> Result<(), CliErro
     }
 }
 
+/// Who hears of it, and of what.
+fn handlers(job: &JobView) -> Vec<(&'static str, String)> {
+    let mut fields = Vec::new();
+    if let Some(handler) = &job.handler {
+        fields.push(("handler", handler.to_string()));
+    }
+    if let Some(flags) = &job.notify {
+        let flags: Vec<_> = flags.iter().map(|flag| flag.as_str()).collect();
+        let told = if flags.is_empty() {
+            "nothing".to_owned()
+        } else {
+            flags.join(", ")
+        };
+        fields.push(("handlers hear", told));
+    }
+    if !job.notify_command.is_empty() {
+        fields.push(("on failure runs", format!("{:?}", job.notify_command)));
+    }
+    fields
+}
+
+/// What a member of the error object that is not there is called (B-77).
+fn not_tied(code: Code) -> String {
+    format!("none ({})", code.name().unwrap_or_default())
+}
+
 /// The error object.
 pub(super) fn show_error(error: &ErrorView, output: &mut Output<'_>) -> Result<(), CliError> {
     let now = output.now();
@@ -134,16 +175,26 @@ pub(super) fn show_error(error: &ErrorView, output: &mut Output<'_>) -> Result<(
         ("description", error.description.clone()),
         (
             "context",
-            format!("{}: {}", error.context, error.context_description),
+            format!(
+                "{} ({}): {}",
+                error.context,
+                error.context.number(),
+                error.context_description
+            ),
         ),
     ];
-    if let Some(file) = &error.file {
-        fields.push(("remote", file.remote.clone()));
-        fields.push(("local", file.local.clone()));
+    match &error.file {
+        Some(file) => {
+            fields.push(("remote", file.remote.clone()));
+            fields.push(("local", file.local.clone()));
+        }
+        None => fields.push(("file", not_tied(Code::FILE_NOT_AVAILABLE))),
     }
-    if let Some(protocol) = &error.protocol {
-        fields.push(("protocol", protocol.clone()));
-    }
+    let protocol = error.protocol.clone();
+    fields.push((
+        "protocol",
+        protocol.unwrap_or_else(|| not_tied(Code::PROTOCOL_NOT_AVAILABLE)),
+    ));
     if let Some(leg) = error.leg {
         fields.push(("leg", leg.to_string()));
     }

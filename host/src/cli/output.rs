@@ -117,7 +117,7 @@ impl<'a> Output<'a> {
 
     /// Labelled values, one a line, the labels aligned. Values are escaped here; values of several
     /// lines go on under their first.
-    pub(super) fn fields(&mut self, fields: &[(&str, String)]) -> Result<(), CliError> {
+    pub fn fields(&mut self, fields: &[(&str, String)]) -> Result<(), CliError> {
         let width = fields.iter().map(|(label, _)| label.len()).max().unwrap_or(0);
         for (label, value) in fields {
             let label = Tone::Dim.paint(&format!("{label:width$}"), self.stdout_colour);

@@ -6,21 +6,25 @@ use std::time::Duration;
 use percent_encoding::percent_decode_str;
 use url::Url;
 
-use super::args::{DownloadArgs, SubmitCommand, SubmitOptions};
+use super::args::{DownloadArgs, SubmitArgs, SubmitCommand, SubmitOptions};
 use super::error::{CliError, Complaint};
 use super::exit::ExitStatus;
 use super::follow::{Until, follow, verdict};
 use super::output::Output;
+use super::submit_set;
 use super::upload;
 use crate::api::client::Client;
 use crate::api::request::{FileRequest, SubmitRequest};
 use crate::api::view::{JobKind, TransferSpec};
 
 pub(super) async fn run(
-    command: SubmitCommand,
+    args: SubmitArgs,
     client: &Client,
     output: &mut Output<'_>,
 ) -> Result<ExitStatus, CliError> {
+    let Some(command) = args.command else {
+        return submit_set::run(args.set, client, output).await;
+    };
     let (wait, request) = match command {
         SubmitCommand::Download(args) => (args.options.wait, download(*args)?),
         SubmitCommand::Upload(args) => (args.options.wait, upload::upload(*args)?),
@@ -84,7 +88,7 @@ pub(super) fn request(
     options: SubmitOptions,
 ) -> Result<SubmitRequest, CliError> {
     let millis = |duration: Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
-    Ok(SubmitRequest {
+    let mut request = SubmitRequest {
         kind,
         name: options.name,
         description: options.description.unwrap_or_default(),
@@ -105,12 +109,15 @@ pub(super) fn request(
         files,
         key: options.key,
         suspended: options.suspended,
-    })
+        ..SubmitRequest::new(kind, Vec::new())
+    };
+    options.notify.fill(&mut request);
+    Ok(request)
 }
 
 /// The absolute path of a download: DEST itself, a file in it if it is a directory, or the URL's
 /// file name here.
-fn destination(url: &Url, dest: Option<&Path>) -> Result<String, CliError> {
+pub(super) fn destination(url: &Url, dest: Option<&Path>) -> Result<String, CliError> {
     let path = match dest {
         None => PathBuf::from(file_name(url)?),
         Some(dest) if dest.is_dir() || dest.as_os_str().as_encoded_bytes().ends_with(b"/") => {

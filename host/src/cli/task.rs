@@ -4,10 +4,10 @@ use std::path::PathBuf;
 
 use clap_complete::Shell;
 
-use super::args::{
-    Command, ConfigCommand, DbCommand, DeliveryCommand, JobCommand, PluginAddArgs, PluginCommand,
-    PluginRemoveArgs, SubmitCommand,
-};
+use super::args::{Command, ConfigCommand, DbCommand, SubmitArgs};
+use super::args_delivery::{DeliveryCommand, PluginAddArgs, PluginCommand, PluginRemoveArgs};
+use super::args_job::JobCommand;
+use super::language::LanguageArgs;
 
 /// A command, sorted by who carries it out.
 #[derive(Debug)]
@@ -44,6 +44,13 @@ pub enum Local {
     PluginRemove(PluginRemoveArgs),
     /// `db …`
     Db(DbCommand),
+    /// `error`
+    Error {
+        /// The code, however it is written.
+        code: String,
+        /// In which language.
+        language: LanguageArgs,
+    },
     /// `completions`: see [`super::completions`].
     Completions {
         /// For which shell.
@@ -62,7 +69,7 @@ pub enum Local {
 #[derive(Clone, Debug, PartialEq)]
 pub enum ClientCommand {
     /// `submit …`
-    Submit(SubmitCommand),
+    Submit(SubmitArgs),
     /// `job …`
     Job(JobCommand),
     /// `delivery …`
@@ -91,6 +98,7 @@ impl Command {
             Self::Config(command) => Task::Local(Local::Config(command)),
             Self::Demo { stay } => Task::Local(Local::Demo { stay }),
             Self::Db(command) => Task::Local(Local::Db(command)),
+            Self::Error { code, language } => Task::Local(Local::Error { code, language }),
             Self::Completions { shell } => Task::Local(Local::Completions { shell }),
             Self::CompileComponent { input, output } => {
                 Task::Local(Local::CompileComponent { input, output })

@@ -17,7 +17,7 @@ fn printed(print: impl FnOnce(&mut Output<'_>)) -> (String, String) {
     )
 }
 
-fn job(change: serde_json::Value) -> JobView {
+pub(super) fn job(change: serde_json::Value) -> JobView {
     let mut job = json!({
         "id": "018bcfe5-6800-7000-8000-000000000001", "name": "f\u{1b}[2J.bin", "description": "", "owner": "uid-0",
         "kind": "download", "state": "transferring", "intent": null, "outcome": null, "priority": "normal",
@@ -94,7 +94,11 @@ fn a_notify_command_takes_all_that_follows() {
         "x y",
         "--json",
     ];
-    let Task::Client(ClientCommand::Submit(SubmitCommand::Download(args))) = task(&line) else {
+    let Task::Client(ClientCommand::Submit(SubmitArgs {
+        command: Some(SubmitCommand::Download(args)),
+        ..
+    })) = task(&line)
+    else {
         panic!("not a submission");
     };
     assert_eq!(args.options.notify_command, ["mail", "-s", "x y", "--json"]);

@@ -1,6 +1,7 @@
 //! The dispatcher: one task that owns which calls are under way. Calls run in the plugin room; a
 //! slot is held only while a guest runs, settlements wait for their commit beside it.
 
+mod commit;
 mod doubt;
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
@@ -19,13 +20,14 @@ use crate::fail_fast::{FailFast, Report};
 use crate::job::{DeliveryId, FailureRecord, OwnerName, PluginName, Refusal, Reply, StateRead, Timestamp};
 use crate::plugin::{Call, Exports, PluginRoom, SharedView};
 use crate::store::{
-    AfterFailure, Change, Claim, ClaimDeliveries, SettleResult, Settlement, Stage, Store, StoreError, Verdict,
+    AfterFailure, Change, Claim, ClaimDeliveries, Settlement, Stage, Store, StoreError, Verdict,
 };
 
 use super::call::call;
 use super::command;
 use super::policy::{Policies, runs_command};
 use super::words::{host_fault, log_failure, report};
+use commit::commit;
 
 /// How long a claim holds for other hosts on a shared store.
 const LEASE: Duration = Duration::from_secs(30);
@@ -98,6 +100,10 @@ pub struct Dispatcher {
     claim_in_doubt: bool,
     /// A FailFast is being committed: nothing more is claimed or settled.
     ending: bool,
+    /// Settlements that are on their way.
+    settling: usize,
+    /// A FailFast is on record: the process ends when what was settled before it is too.
+    fatal: Option<Box<Report>>,
 }
 
 enum Ended {
@@ -135,6 +141,8 @@ impl Dispatcher {
             paused: false,
             claim_in_doubt: false,
             ending: false,
+            settling: 0,
+            fatal: None,
         }
     }
 
@@ -275,13 +283,26 @@ impl Dispatcher {
                 self.settle(*claim, reply, reads);
             }
             Ok(Ended::Settled(delivery)) => {
+                self.settling = self.settling.saturating_sub(1);
                 self.under_way.remove(&delivery);
                 self.want_claim = true;
             }
-            Ok(Ended::Refused(claim, why)) => self.refused(*claim, &why),
-            Ok(Ended::Fatal(report)) => self.fail_fast.terminate(&report),
+            Ok(Ended::Refused(claim, why)) => {
+                self.settling = self.settling.saturating_sub(1);
+                self.refused(*claim, &why);
+            }
+            Ok(Ended::Fatal(report)) => {
+                self.settling = self.settling.saturating_sub(1);
+                self.fatal = Some(report);
+            }
             // A call never panics; if it does, the panic hook ends the process.
             Err(why) => tracing::error!("a call ended badly: {why}"),
+        }
+        // Verdicts that came before the fatal one are kept; the watchdog waits for a store that hangs.
+        if self.settling == 0
+            && let Some(report) = &self.fatal
+        {
+            self.fail_fast.terminate(report);
         }
     }
 
@@ -334,6 +355,7 @@ impl Dispatcher {
             verdict,
         };
         let (store, clock) = (Arc::clone(&self.store), self.clock.clone());
+        self.settling += 1;
         self.tasks.spawn(async move {
             let refused = commit(settlement, store, clock, fatal.is_some()).await;
             match (fatal, refused) {
@@ -365,29 +387,6 @@ impl Dispatcher {
         };
         if tokio::time::timeout(deadline, settled).await.is_err() {
             tracing::warn!("some calls did not end in time; they are made again at the next start");
-        }
-    }
-}
-
-/// Settles, and settles again while the store is in trouble: a verdict must not be lost. A FailFast
-/// does not wait for a store that fails. Returns why the law refused, if it did.
-async fn commit(settlement: Settlement, store: Arc<dyn Store>, clock: Clock, fatal: bool) -> Option<Refusal> {
-    loop {
-        match store.settle(settlement.clone()).await {
-            Ok(SettleResult::Conflict) => {
-                tracing::info!(delivery = %settlement.delivery, "the job moved while its handler decided; called again");
-                return None;
-            }
-            Ok(_) => return None,
-            Err(StoreError::Refused(why)) => return Some(why),
-            Err(StoreError::Backend(why)) if !fatal => {
-                tracing::error!(delivery = %settlement.delivery, "a verdict cannot be committed: {why}");
-                clock.sleep_until(clock.now().after(STORE_RETRY)).await;
-            }
-            Err(why) => {
-                tracing::warn!(delivery = %settlement.delivery, "a verdict was not committed: {why}");
-                return None;
-            }
         }
     }
 }

@@ -61,10 +61,13 @@ impl ConfigRouter {
 impl Router for ConfigRouter {
     fn routes(&self, job: &Job, event: EventKind) -> Vec<Route> {
         let mut routes: Vec<Route> = Vec::new();
-        // The call's own handler comes first (B-98: transferred and error by default; the end for
-        // whoever exports it). Per-file and modification events are by subscription only.
-        let own = !matches!(event, EventKind::JobModification | EventKind::FileTransferred);
-        if let Some(plugin) = job.spec.handler.as_ref().filter(|_| own)
+        // The job's flags say what any handler of it is told, and the call's own handler comes first
+        // (B-98); the end of the job is told to whoever exports it.
+        if !job.spec.tells(event) {
+            return routes;
+        }
+        let own = job.spec.handler.as_ref();
+        if let Some(plugin) = own.filter(|_| job.spec.tells_own(event))
             && self.may_handle(plugin, event)
         {
             routes.push(Route {

@@ -2,6 +2,7 @@
 
 mod calls;
 mod command;
+mod fail_fast;
 mod faults;
 mod ladders;
 mod policies;

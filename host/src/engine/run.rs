@@ -25,6 +25,7 @@ pub(super) async fn run_job(
 ) -> Option<IntentEnd> {
     let id = run.id();
     let kind = run.job.kind;
+    let files = u32::try_from(run.files.len()).unwrap_or(u32::MAX);
     let end = match &runner {
         Some(runner) => runner.run(run, control).await,
         None => RunEnd::Fatal {
@@ -38,7 +39,10 @@ pub(super) async fn run_job(
             why.clone()
         }
         (RunEnd::Stopped, None) => Command::Yield,
-        (RunEnd::Finished, _) => Command::Finished { at: clock.now() },
+        (RunEnd::Finished, _) => Command::Finished {
+            at: clock.now(),
+            files,
+        },
         (RunEnd::Transient { error, retry_after }, _) => Command::TransientError { error, retry_after },
         (RunEnd::Fatal { error }, _) => Command::FatalError { error },
     };

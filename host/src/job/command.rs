@@ -1,8 +1,12 @@
 //! What may be asked of a job, and what a permitted command changes.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
-use super::{Code, ErrorInfo, EventKind, Intent, Job, JobSpec, JobState, Outcome, Priority, Timestamp};
+use super::{
+    Code, ErrorInfo, EventKind, FileRef, FileSpec, Intent, Job, JobChange, JobSpec, JobState, Outcome,
+    OwnerName, Priority, Timestamp,
+};
 
 /// Something that wants to change a job. The first group comes from people and handlers, the
 /// second from the engine.
@@ -21,10 +25,41 @@ pub enum Command {
     Cancel,
     /// Keep what is whole, drop the rest (B-37, B-44).
     Complete,
+    /// The same, but only if everything is whole (BP-10).
+    CompleteWhole,
     /// Change the scheduling level (B-67).
     SetPriority(Priority),
     /// Put the reply there (B-48).
     SetReply(String),
+    /// Say whether a file that is here is good (B-55, B-97).
+    Validate {
+        /// Which.
+        file: Box<FileRef>,
+        /// Whether its bytes are what was wanted.
+        valid: bool,
+        /// When it was said.
+        at: Timestamp,
+    },
+    /// Change properties (B-41, B-156).
+    Change(Box<JobChange>),
+    /// More files, all or none (B-42, B-120).
+    AddFiles(Vec<FileSpec>),
+    /// Fetch one file from elsewhere (B-52, B-130).
+    SetRemote {
+        /// Its position.
+        file: u32,
+        /// Where from now on.
+        remote: String,
+    },
+    /// Fetch every file whose remote name begins so from elsewhere (B-52).
+    ReplacePrefix {
+        /// How the names begin, case and all.
+        from: String,
+        /// What stands there instead.
+        to: String,
+    },
+    /// Give the job to another owner, without what its own owner trusted it with (B-15).
+    TakeOwnership(OwnerName),
 
     /// A runner took it (B-22).
     Start,
@@ -60,10 +95,12 @@ pub enum Command {
     },
     /// The network is back (B-29).
     NetworkReturned,
-    /// Everything is fetched, sent or run (B-32).
+    /// Everything that the runner was given is fetched, sent or run (B-32).
     Finished {
         /// The time it is.
         at: Timestamp,
+        /// How many files it was given: those added meanwhile take another run (B-42).
+        files: u32,
     },
     /// Every delivery that completion waits for is settled (design: completion).
     Release,
@@ -90,8 +127,15 @@ impl Command {
             Self::Suspend => "suspend",
             Self::Cancel => "cancel",
             Self::Complete => "complete",
+            Self::CompleteWhole => "complete --require-all",
             Self::SetPriority(_) => "set-priority",
             Self::SetReply(_) => "set-reply",
+            Self::Validate { .. } => "set-validation",
+            Self::Change(_) => "set",
+            Self::AddFiles(_) => "add",
+            Self::SetRemote { .. } => "set-remote",
+            Self::ReplacePrefix { .. } => "replace-prefix",
+            Self::TakeOwnership(_) => "take-ownership",
             Self::Start => "start",
             Self::Connected => "connected",
             Self::Yield => "yield",
@@ -122,6 +166,30 @@ pub enum Due {
     At(Timestamp),
 }
 
+/// What happens to the list of files.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub enum FilesChange {
+    /// Nothing.
+    #[default]
+    None,
+    /// These come behind those there are.
+    Add(Vec<FileSpec>),
+    /// One has another remote name, unless it is transferred.
+    Rename {
+        /// Which.
+        file: u32,
+        /// The name.
+        remote: String,
+    },
+    /// Those not transferred whose remote name begins with `from` begin with `to` instead.
+    RenamePrefix {
+        /// The old beginning.
+        from: String,
+        /// The new one.
+        to: String,
+    },
+}
+
 /// What a permitted command changes. The store writes exactly this.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Transition {
@@ -145,6 +213,10 @@ pub struct Transition {
     pub transferred: Option<Timestamp>,
     /// The properties afterwards, where they change.
     pub spec: Option<Box<JobSpec>>,
+    /// The owner afterwards, where it is another.
+    pub owner: Option<OwnerName>,
+    /// What happens to the list of files.
+    pub files: FilesChange,
     /// A runner took it: the attempt number goes up.
     pub starts_attempt: bool,
     /// Others of its level that wait already come first (B-68).
@@ -174,6 +246,19 @@ impl Transition {
         if let Some(spec) = self.spec {
             job.spec = *spec;
         }
+        if let Some(owner) = self.owner {
+            job.owner = owner;
+        }
+        if let FilesChange::Add(files) = self.files {
+            let added = u32::try_from(files.len()).unwrap_or(u32::MAX);
+            job.progress.files_total = job.progress.files_total.saturating_add(added);
+            let sums = job.progress.bytes_total.map(|sum| (sum, files.iter()));
+            job.progress.bytes_total = sums.and_then(|(sum, mut files)| {
+                files.try_fold(sum, |sum, file| {
+                    Some(sum.saturating_add(file.plan.known_total()?))
+                })
+            });
+        }
         job.attempt = job.attempt.saturating_add(u32::from(self.starts_attempt));
         job.revision = job.revision.saturating_add(u64::from(self.revises));
         match self.due {
@@ -194,12 +279,12 @@ impl Transition {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("cannot {verb} a job that is {state}: {why}")]
 pub struct Refusal {
-    /// `BG_E_INVALID_STATE`, `BG_E_EMPTY` or `E_NOTIMPL`.
+    /// `BG_E_INVALID_STATE`, `BG_E_EMPTY`, `E_NOTIMPL`, `E_PENDING`, a limit, or what is wrong with a property.
     pub code: Code,
     /// The command's verb.
     pub verb: &'static str,
     /// The job's state.
     pub state: JobState,
     /// What stands in the way, and what would help.
-    pub why: &'static str,
+    pub why: Cow<'static, str>,
 }

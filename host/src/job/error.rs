@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::file::without_password;
 use super::model::words;
-use super::{Code, Timestamp};
+use super::{Code, FileStatus, Timestamp};
 
 words! {
     /// Where in the work the error arose (B-79), numbered as in BITS by declaration order.
@@ -46,6 +46,12 @@ words! {
 }
 
 impl ErrorContext {
+    /// The number that BITS gives it.
+    #[must_use]
+    pub const fn number(self) -> u32 {
+        self as u32
+    }
+
     /// The documented sentence for the context.
     #[must_use]
     pub const fn describe(self) -> &'static str {
@@ -79,6 +85,26 @@ impl FileRef {
     #[must_use]
     pub fn shown_remote(&self) -> String {
         without_password(&self.remote)
+    }
+}
+
+impl FileRef {
+    /// A file as it stands, its remote name without what may be secret.
+    #[must_use]
+    pub fn of(file: &FileStatus) -> Self {
+        let remote = url::Url::parse(&file.remote).map(|mut url| {
+            // What is no address with a user cannot lose one.
+            let _ = url.set_username("");
+            let _ = url.set_password(None);
+            url.set_query(None);
+            url.set_fragment(None);
+            url.into()
+        });
+        Self {
+            index: file.index,
+            remote: remote.unwrap_or_default(),
+            local: file.local.clone(),
+        }
     }
 }
 

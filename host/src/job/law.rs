@@ -3,11 +3,14 @@
 //!
 //! Rows B-20…B-46 of the transfer specification are its table; `law_tests.rs` names them.
 
+mod setting;
+
+use std::borrow::Cow;
 use std::time::Duration;
 
 use super::{
-    Code, Command, Due, ErrorContext, ErrorInfo, EventKind, Family, HoldReason, Intent, Job, JobKind,
-    JobState, Outcome, Priority, Refusal, Timestamp, Transition,
+    Code, Command, Due, ErrorContext, ErrorInfo, EventKind, Family, FilesChange, HoldReason, Intent, Job,
+    JobKind, JobState, Outcome, Refusal, Timestamp, Transition,
 };
 
 /// The least delay between retries, whatever the job asks for. B-57 raises it to 5 s; a tenth of a
@@ -27,7 +30,7 @@ pub fn apply(job: &Job, command: &Command) -> Result<Transition, Refusal> {
         return Err(refuse(job, command, "it has ended; submit a new job"));
     }
     match (job.intent, command) {
-        (_, Command::SetPriority(priority)) => set_priority(job, command, *priority),
+        (_, Command::SetPriority(priority)) => setting::set_priority(job, command, *priority),
         (Some(intent), command) => under_intent(job, intent, command),
         (None, Command::IntentDone { .. } | Command::IntentFailed { .. }) => {
             Err(refuse(job, command, "it has no file work under way"))
@@ -36,7 +39,20 @@ pub fn apply(job: &Job, command: &Command) -> Result<Transition, Refusal> {
         (None, Command::Suspend) => Ok(suspend(job)),
         (None, Command::Cancel | Command::Expired) => Ok(with_intent(job, Intent::Cancel)),
         (None, Command::Complete) => complete(job, command),
-        (None, Command::SetReply(path)) => set_reply(job, command, path),
+        (None, Command::SetReply(path)) => setting::set_reply(job, command, path),
+        (None, Command::Validate { file, valid, at }) => setting::validate(job, command, file, *valid, *at),
+        (None, Command::CompleteWhole) => setting::complete_whole(job, command),
+        (None, Command::Change(change)) => setting::change(job, command, change),
+        (None, Command::AddFiles(files)) => setting::add_files(job, command, files),
+        (None, Command::SetRemote { file, remote }) => {
+            let (file, remote) = (*file, remote.clone());
+            setting::rename(job, command, FilesChange::Rename { file, remote })
+        }
+        (None, Command::ReplacePrefix { from, to }) => {
+            let (from, to) = (from.clone(), to.clone());
+            setting::rename(job, command, FilesChange::RenamePrefix { from, to })
+        }
+        (None, Command::TakeOwnership(owner)) => Ok(setting::take_ownership(job, owner)),
         (None, Command::Release) => release(job, command),
         (None, Command::RetryDue { at }) => retry_due(job, command, *at),
         (None, Command::NetworkReturned | Command::HoldOver) => condition_over(job, command),
@@ -75,7 +91,9 @@ fn running(job: &Job, command: &Command) -> Result<Transition, Refusal> {
         (JobState::Connecting | JobState::Transferring, Command::FatalError { error }) => {
             Ok(into_error(job, error.clone(), counts(error)))
         }
-        (JobState::Connecting | JobState::Transferring, Command::Finished { at }) => Ok(finished(job, *at)),
+        (JobState::Connecting | JobState::Transferring, Command::Finished { at, files }) => {
+            Ok(finished(job, *at, *files))
+        }
         (_, command) => Err(refuse(job, command, "no runner holds it")),
     }
 }
@@ -83,7 +101,7 @@ fn running(job: &Job, command: &Command) -> Result<Transition, Refusal> {
 fn under_intent(job: &Job, intent: Intent, command: &Command) -> Result<Transition, Refusal> {
     match (intent, command) {
         // Asking again for what is under way changes nothing.
-        (Intent::Complete, Command::Complete | Command::Release)
+        (Intent::Complete, Command::Complete | Command::CompleteWhole | Command::Release)
         | (Intent::Cancel, Command::Cancel | Command::Expired) => Ok(unchanged(job)),
         (Intent::Complete, Command::IntentDone { outcome }) => {
             Ok(ended(job, JobState::Acknowledged, *outcome))
@@ -171,6 +189,12 @@ fn release(job: &Job, command: &Command) -> Result<Transition, Refusal> {
         return Err(refuse(job, command, "it was submitted with --hold"));
     }
     match job.state {
+        // B-36: what was added since has yet to be fetched, and is not dropped unasked.
+        JobState::Transferred if job.transferred.is_none() => Err(refuse(
+            job,
+            command,
+            "it has files that are not transferred; resume it",
+        )),
         JobState::Transferred => Ok(with_intent(job, Intent::Complete)),
         JobState::Error if job.kind == JobKind::Batch => {
             Ok(ended(job, JobState::Acknowledged, Outcome::Failed))
@@ -239,8 +263,16 @@ fn transient(job: &Job, error: &ErrorInfo, retry_after: Option<Duration>) -> Tra
     }
 }
 
-/// B-32.
-fn finished(job: &Job, at: Timestamp) -> Transition {
+/// B-32. Files that were added while the runner was busy with the others take a run of their own (B-42).
+fn finished(job: &Job, at: Timestamp, files: u32) -> Transition {
+    if files < job.progress.files_total {
+        return Transition {
+            retries: 0,
+            no_progress_since: None,
+            due: Due::Never,
+            ..moved(job, JobState::Queued)
+        };
+    }
     let mut transition = moved(job, JobState::Transferred);
     transition.transferred = Some(at);
     transition.retries = 0;
@@ -294,42 +326,6 @@ fn ended(job: &Job, to: JobState, outcome: Outcome) -> Transition {
     }
 }
 
-fn set_priority(job: &Job, command: &Command, priority: Priority) -> Result<Transition, Refusal> {
-    // B-128, B-144: in the background it would be interrupted, and begin anew each time.
-    if job.spec.transfer().http.begins_anew() && priority != Priority::Foreground {
-        return Err(refuse(
-            job,
-            command,
-            "what begins anew after an interruption stays in the foreground",
-        ));
-    }
-    Ok(Transition {
-        priority,
-        revises: priority != job.priority,
-        ..unchanged(job)
-    })
-}
-
-/// B-48: where the reply goes can be said until it comes.
-fn set_reply(job: &Job, command: &Command, path: &str) -> Result<Transition, Refusal> {
-    if job.kind != JobKind::UploadReply {
-        return Err(Refusal {
-            code: Code::NOTIMPL,
-            ..refuse(job, command, "only an upload-reply has a reply")
-        });
-    }
-    if job.reply.is_some() {
-        return Err(refuse(job, command, "its reply is being fetched already"));
-    }
-    let mut spec = job.spec.clone();
-    spec.transfer.get_or_insert_default().upload.reply = Some(path.to_owned());
-    Ok(Transition {
-        spec: Some(Box::new(spec)),
-        revises: true,
-        ..unchanged(job)
-    })
-}
-
 /// Leaves everything but the state as it is; raises the revision.
 fn moved(job: &Job, to: JobState) -> Transition {
     Transition {
@@ -351,6 +347,8 @@ fn unchanged(job: &Job) -> Transition {
         no_progress_since: job.no_progress_since,
         transferred: job.transferred,
         spec: None,
+        owner: None,
+        files: FilesChange::None,
         starts_attempt: false,
         goes_behind: false,
         resets_active: false,
@@ -360,12 +358,12 @@ fn unchanged(job: &Job) -> Transition {
     }
 }
 
-fn refuse(job: &Job, command: &Command, why: &'static str) -> Refusal {
+fn refuse(job: &Job, command: &Command, why: impl Into<Cow<'static, str>>) -> Refusal {
     Refusal {
         code: Code::INVALID_STATE,
         verb: command.verb(),
         state: job.state,
-        why,
+        why: why.into(),
     }
 }
 

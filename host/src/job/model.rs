@@ -1,6 +1,6 @@
 //! What a job is: its kind, states, files and progress.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
@@ -8,8 +8,8 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Backoff, ErrorInfo, JobId, OwnerName, PluginName, Profile, Progress, ReplyProgress, Timestamp,
-    TransferSpec,
+    Backoff, ErrorInfo, JobId, NotifyFlag, OwnerName, PluginName, Profile, Progress, ReplyProgress,
+    Timestamp, TransferSpec,
 };
 
 /// A word that names none of the values of an enumeration.
@@ -216,6 +216,17 @@ pub struct JobSpec {
     /// Program and arguments run when the handler fails (B-114); never a shell string.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notify_command: Vec<String>,
+    /// What its handlers are told; `None` leaves it to the subscriptions (B-98).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub notify: Option<BTreeSet<NotifyFlag>>,
+    /// Handlers hear of changes at most this often (B-110).
+    #[serde(
+        default = "JobSpec::default_interval",
+        rename = "notify_interval_ms",
+        with = "super::time::millis",
+        skip_serializing_if = "JobSpec::is_default_interval"
+    )]
+    pub notify_interval: Duration,
     /// Delay between retries of transient errors (B-57).
     pub retry: Backoff,
     /// See [`Profile::no_progress`]; zero means that any error is fatal (B-59).
@@ -240,6 +251,8 @@ impl JobSpec {
             hold: profile.holds(),
             handler: None,
             notify_command: Vec::new(),
+            notify: None,
+            notify_interval: Self::NOTIFY_INTERVAL,
             retry: profile.retry(),
             no_progress: profile.no_progress(),
             transfer: None,

@@ -64,8 +64,18 @@ impl TransferSpec {
     /// # Errors
     /// The code, and a sentence that says what is wrong.
     pub fn check(&self, files: &[FileSpec]) -> Result<(), (Code, String)> {
-        self.http.check()?;
+        self.check_parts()?;
         self.http.check_files(files)
+    }
+
+    /// The same without the files: what each part says for itself.
+    ///
+    /// # Errors
+    /// The code, and a sentence that says what is wrong.
+    pub fn check_parts(&self) -> Result<(), (Code, String)> {
+        self.http.check()?;
+        self.limits.check()?;
+        self.placing.check()
     }
 }
 

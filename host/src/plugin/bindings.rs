@@ -222,6 +222,14 @@ impl wit::job_control::Host for Guest {
         Ok(self.services.request(command).map_err(refusal))
     }
 
+    fn set_retry_delay(&mut self, delay_ms: u32) -> wasmtime::Result<Result<(), wit::job_control::Refusal>> {
+        Ok(self.services.set_retry_delay(delay_ms).map_err(refusal))
+    }
+
+    fn set_validation(&mut self, valid: bool) -> wasmtime::Result<Result<(), wit::job_control::Refusal>> {
+        Ok(self.services.set_validation(valid).map_err(refusal))
+    }
+
     fn current_state(&mut self) -> wasmtime::Result<wit::types::JobState> {
         Ok(convert::job_state(self.services.current_state()))
     }

@@ -9,7 +9,9 @@ use std::time::Duration;
 use super::text::{Lines, TEXT_MAX, escape};
 use super::{Call, SharedView};
 use crate::clock::Clock;
-use crate::job::{Code, Command, Job, JobState, PluginName, Role, StateWrite, Transition, apply};
+use crate::job::{
+    Code, Command, FileRef, Job, JobChange, JobState, PluginName, Role, StateWrite, Transition, apply,
+};
 
 /// Log lines of one call; a handler that says more is in a loop.
 const LOG_LINES: u32 = 200;
@@ -237,11 +239,58 @@ impl Services {
         self.request(Command::Resume { after, at })
     }
 
+    /// Changes the first delay between retries.
+    ///
+    /// # Errors
+    /// See [`Services::request`].
+    pub(super) fn set_retry_delay(&mut self, delay_ms: u32) -> Result<(), Denied> {
+        self.request(Command::Change(Box::new(JobChange {
+            retry_delay_ms: Some(u64::from(delay_ms)),
+            ..JobChange::default()
+        })))
+    }
+
+    /// Says whether the file that this call is about is good.
+    ///
+    /// # Errors
+    /// `BG_E_FILE_NOT_AVAILABLE` where the call is about no file, `E_PENDING` for one that is no longer
+    /// here; else see [`Services::request`].
+    pub(super) fn set_validation(&mut self, valid: bool) -> Result<(), Denied> {
+        let call = self.desk.as_ref().map(|desk| Arc::clone(&desk.call));
+        let Some(file) = call.as_ref().and_then(|call| call.file.as_ref()) else {
+            let why = "this call is about no file; `file-transferred` is";
+            return Err(denied(Code::FILE_NOT_AVAILABLE, why));
+        };
+        let shown = call
+            .as_ref()
+            .and_then(|call| call.files.iter().find(|now| now.index == file.index));
+        if !shown.unwrap_or(file).transferred {
+            return Err(denied(Code::PENDING, "the file is not wholly here any more"));
+        }
+        let file = Box::new(FileRef::of(file));
+        let at = self.clock.now();
+        let command = Command::Validate { file, valid, at };
+        if valid {
+            // It changes nothing, and must not be what a job that moved conflicts with.
+            return self.check(&command).map(drop);
+        }
+        self.request(command)
+    }
+
     /// Checks a request against the job as the requests before would leave it, and buffers it.
     ///
     /// # Errors
     /// `E_ACCESSDENIED` for an observer, the law's own refusal otherwise; nothing is buffered then.
     pub(super) fn request(&mut self, command: Command) -> Result<(), Denied> {
+        let transition = self.check(&command)?;
+        if let Some(desk) = &mut self.desk {
+            desk.pending = Some(transition);
+            desk.requests.push(command);
+        }
+        Ok(())
+    }
+
+    fn check(&mut self, command: &Command) -> Result<Transition, Denied> {
         let Some(desk) = &mut self.desk else {
             return Err(denied(Code::NOTIMPL, "there is no job before the first call"));
         };
@@ -252,14 +301,7 @@ impl Services {
         if desk.requests.len() >= REQUESTS {
             return Err(denied(Code::INVALIDARG, "too many requests in one call"));
         }
-        match apply(desk.job(), &command) {
-            Ok(transition) => {
-                desk.pending = Some(transition);
-                desk.requests.push(command);
-                Ok(())
-            }
-            Err(refusal) => Err(denied(refusal.code, &refusal.to_string())),
-        }
+        apply(desk.job(), command).map_err(|refusal| denied(refusal.code, &refusal.to_string()))
     }
 
     /// The job's state as this call's requests would leave it.

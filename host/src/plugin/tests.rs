@@ -1,11 +1,15 @@
 //! What the room's unit tests share.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 
+use super::services::Services;
 use super::{Call, CallView, Function};
+use crate::clock::Clock;
 use crate::job::{
-    Code, DeliveryId, ErrorContext, ErrorInfo, Job, JobId, JobKind, JobSpec, JobState, Outcome, Priority,
-    Profile, Progress, Role, Timestamp,
+    Code, Command, DeliveryId, ErrorContext, ErrorInfo, FileSpec, FileStatus, Job, JobId, JobKind, JobSpec,
+    JobState, Outcome, Priority, Profile, Progress, Role, Timestamp,
 };
 
 /// No state at all.
@@ -73,4 +77,63 @@ pub(super) fn call(event: &str) -> Call {
         file: None,
         outcome: Some(Outcome::Failed),
     }
+}
+
+fn services(call: Call) -> Services {
+    let clock = Clock::simulated(Timestamp::from_millis(5));
+    Services::for_call(
+        "a".parse().unwrap(),
+        Arc::default(),
+        clock,
+        Arc::new(call),
+        Arc::new(Nothing),
+    )
+}
+
+/// A call about one file, which is wholly here or was when it was told of.
+fn about_a_file(here_now: bool) -> Call {
+    let spec = FileSpec::new("http://user:secret@h/f?token=x", "/tmp/f");
+    let told = FileStatus {
+        transferred: true,
+        ..FileStatus::new(0, spec)
+    };
+    let now = FileStatus {
+        transferred: here_now,
+        ..told.clone()
+    };
+    Call {
+        file: Some(told),
+        files: vec![now],
+        ..call("file-transferred")
+    }
+}
+
+#[test]
+fn b97_a_handler_judges_the_file_of_its_call_and_no_secret_gets_into_the_error() {
+    let mut services = services(about_a_file(true));
+    services.set_validation(false).unwrap();
+    let (requests, _) = services.take_decisions();
+    let [
+        Command::Validate {
+            file, valid: false, ..
+        },
+    ] = requests.as_slice()
+    else {
+        panic!("{requests:?}")
+    };
+    assert_eq!(file.remote, "http://h/f");
+    services.set_validation(true).unwrap();
+    assert_eq!(services.take_decisions().0, [], "`true` is no decision");
+}
+
+#[test]
+fn b55_what_is_no_file_or_no_longer_here_is_not_judged() {
+    let said = services(call("job-error")).set_validation(false).unwrap_err();
+    assert_eq!(said.code, Code::FILE_NOT_AVAILABLE);
+    let said = services(about_a_file(false)).set_validation(true).unwrap_err();
+    assert_eq!(said.code, Code::PENDING);
+    let mut observer = about_a_file(true);
+    observer.role = Role::Observer;
+    let said = services(observer).set_validation(false).unwrap_err();
+    assert_eq!(said.code, Code::ACCESSDENIED);
 }

@@ -30,20 +30,8 @@ impl Work<'_> {
         let seqs = self.over(filter, &BURIED, after, most)?;
         let mut jobs = BTreeSet::new();
         for seq in &seqs {
-            let delivery = load_delivery_at(self.db, *seq)?;
-            self.moved(&delivery, DeliveryState::Pending);
-            let due = self.due_in_turn(&delivery, self.now.as_millis())?;
-            self.db
-                .prepare_cached(
-                    "UPDATE deliveries SET state = 'pending', stage = 'handler', charged = 0, conflicts = 0, \
-                     interrupted = 0, host_faults = 0, fail_fasts = 0, rounds = 0, due = ?2, since = ?3, \
-                     ended = NULL, result = NULL WHERE seq = ?1",
-                )?
-                .execute(params![seq, due, self.now.as_millis()])?;
-            if !delivery.record.event.is_coalesced() {
-                self.block_after(delivery.job, &delivery.record.plugin, *seq)?;
-            }
-            jobs.insert(delivery.job);
+            self.open_again(*seq)?;
+            jobs.insert(load_delivery_at(self.db, *seq)?.job);
         }
         // The decider may have become another while they were dead.
         for job in jobs {
@@ -51,6 +39,25 @@ impl Work<'_> {
         }
         self.changes.push(Change::Deliveries);
         Ok(piece(&seqs, most))
+    }
+
+    /// A delivery that was over is due now, with a fresh count of tries.
+    pub(super) fn open_again(&mut self, seq: i64) -> Done<()> {
+        let delivery = load_delivery_at(self.db, seq)?;
+        self.moved(&delivery, DeliveryState::Pending);
+        let due = self.due_in_turn(&delivery, self.now.as_millis())?;
+        self.db
+            .prepare_cached(
+                "UPDATE deliveries SET state = 'pending', stage = 'handler', charged = 0, conflicts = 0, \
+                 interrupted = 0, host_faults = 0, fail_fasts = 0, rounds = 0, due = ?2, since = ?3, \
+                 ended = NULL, result = NULL WHERE seq = ?1",
+            )?
+            .execute(params![seq, due, self.now.as_millis()])?;
+        if !delivery.record.event.is_coalesced() {
+            self.block_after(delivery.job, &delivery.record.plugin, seq)?;
+        }
+        self.changes.push(Change::Deliveries);
+        Ok(())
     }
 
     /// Drops dead and parked deliveries after row `after`, and pending ones where the filter names that

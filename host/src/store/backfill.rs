@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use rusqlite::{OptionalExtension, params};
 
-use crate::job::{EventKind, Family, JobState, OwnerName, PluginName, Router};
+use crate::job::{EventKind, Family, Job, JobState, OwnerName, PluginName, Router};
 
 use super::Change;
 use super::rows::{EventData, JOB_COLUMNS, StoredJob, int, job_of, word};
@@ -105,45 +105,39 @@ impl Work<'_> {
         }))
     }
 
-    /// Writes the rows that a piece of the resting jobs after row `after` lacks; returns the last row
-    /// seen, `None` at the end.
+    /// Writes the rows that a piece of the resting jobs after row `after` lacks, and ends batches that a
+    /// start would have ended; returns the last row seen, `None` at the end.
     pub(super) fn backfill(&mut self, state: JobState, after: i64) -> Done<Option<i64>> {
         let sql = format!(
             "SELECT {JOB_COLUMNS} FROM jobs j INDEXED BY jobs_by_state JOIN job_data d ON d.job = j.seq \
              WHERE j.state = ?1 AND j.seq > ?2 ORDER BY j.seq LIMIT ?3"
         );
-        let jobs = {
+        let mut jobs = {
             let mut statement = self.db.prepare_cached(&sql)?;
             let rows = statement.query_map(params![state.as_str(), after, piece()], job_of)?;
             rows.collect::<rusqlite::Result<Vec<_>>>()?
         };
-        for stored in jobs.iter().filter(|stored| stored.job.intent.is_none()) {
+        for stored in jobs.iter_mut().filter(|stored| stored.job.intent.is_none()) {
             self.backfill_job(stored)?;
+            let batch = stored.job.kind.family() == Family::Batch;
+            // A failed batch of which nobody was told stays: it is not lost to those who come later.
+            if batch && self.event_of_entry(stored, EventKind::OnError)?.is_some() {
+                self.release_if_done(stored)?;
+            }
         }
         Ok(jobs.last().map(|stored| stored.seq))
     }
 
-    fn backfill_job(&mut self, stored: &StoredJob) -> Done<()> {
-        let event = match (stored.job.state, stored.job.kind.family()) {
-            (JobState::Transferred, Family::Transfer) => EventKind::JobTransferred,
-            (JobState::Error, Family::Transfer) => EventKind::JobError,
-            (JobState::Error, Family::Batch) => EventKind::OnError,
-            _ => return Ok(()),
+    /// The same for one job that rests.
+    pub(super) fn backfill_job(&mut self, stored: &StoredJob) -> Done<()> {
+        let Some(event) = resting_event(&stored.job) else {
+            return Ok(());
         };
         let routes = self.router.routes(&stored.job, event);
         if routes.is_empty() {
             return Ok(());
         }
-        let known = self
-            .db
-            .prepare_cached(
-                "SELECT seq FROM events WHERE job = ?1 AND kind = ?2 AND revision >= ?3 ORDER BY seq DESC",
-            )?
-            .query_row(params![stored.seq, event.as_str(), int(stored.entered)], |row| {
-                row.get::<_, i64>(0)
-            })
-            .optional()?;
-        let seq = match known {
+        let seq = match self.event_of_entry(stored, event)? {
             Some(seq) => seq,
             None => {
                 let data = EventData {
@@ -158,6 +152,29 @@ impl Work<'_> {
         }
         self.changes.push(Change::Deliveries);
         Ok(())
+    }
+
+    /// The event that told of the state the job is in, if anybody was told.
+    pub(super) fn event_of_entry(&self, stored: &StoredJob, event: EventKind) -> Done<Option<i64>> {
+        let known = self
+            .db
+            .prepare_cached(
+                "SELECT seq FROM events WHERE job = ?1 AND kind = ?2 AND revision >= ?3 ORDER BY seq DESC",
+            )?
+            .query_row(params![stored.seq, event.as_str(), int(stored.entered)], |row| {
+                row.get(0)
+            });
+        Ok(known.optional()?)
+    }
+}
+
+/// What handlers hear of the state in which a job rests.
+pub(super) const fn resting_event(job: &Job) -> Option<EventKind> {
+    match (job.state, job.kind.family()) {
+        (JobState::Transferred, Family::Transfer) => Some(EventKind::JobTransferred),
+        (JobState::Error, Family::Transfer) => Some(EventKind::JobError),
+        (JobState::Error, Family::Batch) => Some(EventKind::OnError),
+        _ => None,
     }
 }
 

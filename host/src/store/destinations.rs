@@ -5,21 +5,21 @@
 
 use rusqlite::{OptionalExtension, params};
 
-use crate::job::{Code, JobId};
+use crate::job::{Code, FileSpec, JobId, JobSpec};
 
+use super::StoreError;
 use super::writer::{Done, Work};
-use super::{NewJob, StoreError};
 
 /// `ERROR_SHARING_VIOLATION`, as a file in use is called where BITS is at home.
 const IN_USE: Code = Code(0x8007_0020);
 
 impl Work<'_> {
-    /// Whether the destinations of a job are free, if it wants them for itself.
-    pub(super) fn check_destinations(&self, new: &NewJob) -> Done<()> {
-        if !new.spec.transfer().placing.exclusive {
+    /// Whether the destinations of these files are free, if their job wants them for itself.
+    pub(super) fn check_destinations(&self, spec: &JobSpec, files: &[FileSpec]) -> Done<()> {
+        if !spec.transfer().placing.exclusive {
             return Ok(());
         }
-        for file in &new.files {
+        for file in files {
             let holder: Option<[u8; 16]> = self
                 .db
                 .prepare_cached(
@@ -41,15 +41,15 @@ impl Work<'_> {
         Ok(())
     }
 
-    /// Takes the destinations of a job that was just accepted.
-    pub(super) fn take_destinations(&self, job: JobId, new: &NewJob) -> Done<()> {
-        if !new.spec.transfer().placing.exclusive {
+    /// Takes the destinations of files that were just accepted.
+    pub(super) fn take_destinations(&self, job: JobId, spec: &JobSpec, files: &[FileSpec]) -> Done<()> {
+        if !spec.transfer().placing.exclusive {
             return Ok(());
         }
         let mut take = self
             .db
             .prepare_cached("INSERT OR REPLACE INTO destinations (local, job) VALUES (?1, ?2)")?;
-        for file in &new.files {
+        for file in files {
             take.execute(params![file.local, job.as_bytes()])?;
         }
         Ok(())

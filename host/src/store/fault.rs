@@ -17,8 +17,8 @@ use crate::job::{Command, DeliveryId, FileStatus, Job, JobId, PluginName, Router
 use super::writer::FULL;
 use super::{
     Change, Claim, ClaimDeliveries, ClaimJobs, Counts, DeliveryFilter, DeliveryRecord, FileCheckpoint,
-    HoldJobs, JobFilter, NewJob, RetentionRule, Run, RunId, SettleResult, Settlement, Store, StoreError,
-    Submitted,
+    HoldJobs, JobFilter, JobMatch, JobPage, NewJob, RetentionRule, Run, RunId, SettleResult, Settlement,
+    Store, StoreError, Submitted,
 };
 
 words! {
@@ -250,6 +250,10 @@ impl Store for FaultStore {
     }
     async fn jobs(&self, filter: JobFilter) -> Result<Vec<Job>, StoreError> {
         self.through(Verb::Jobs, self.inner.jobs(filter)).await
+    }
+    async fn jobs_matching(&self, filter: JobFilter, wanted: JobMatch) -> Result<JobPage, StoreError> {
+        self.through(Verb::Jobs, self.inner.jobs_matching(filter, wanted))
+            .await
     }
     async fn deliveries(&self, filter: DeliveryFilter) -> Result<Vec<DeliveryRecord>, StoreError> {
         self.through(Verb::Deliveries, self.inner.deliveries(filter))

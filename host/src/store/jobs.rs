@@ -4,6 +4,7 @@ use rusqlite::{OptionalExtension, params};
 
 use crate::job::{Code, Command, FileStatus, Job, JobId, JobKind, JobState, Progress, ReplyProgress};
 
+use super::journal::Note;
 use super::rows::{Active, StoredJob, int, load_files, load_job, load_job_at, rank, to_json};
 use super::writer::{Done, Work};
 use super::{FileCheckpoint, NewJob, RunId, StoreError, Submitted};
@@ -24,7 +25,7 @@ impl Work<'_> {
             }
         }
         self.check_limits(new)?;
-        self.check_destinations(new)?;
+        self.check_destinations(&new.spec, &new.files)?;
         let mut stored = StoredJob {
             seq: 0,
             entered: 1,
@@ -33,10 +34,11 @@ impl Work<'_> {
             job: self.fresh_job(new),
         };
         self.insert_job(&mut stored, new)?;
-        self.take_destinations(stored.job.id, new)?;
+        self.take_destinations(stored.job.id, &new.spec, &new.files)?;
         self.ledger.count_open(self.db, &stored.job.owner, 1)?;
         self.ledger.job(None, Some(stored.job.state));
         self.changed(&stored);
+        self.notes.push(Note::created(&stored.job));
         Ok(Submitted {
             job: stored.job,
             created: true,
@@ -147,22 +149,7 @@ impl Work<'_> {
                 .prepare_cached("INSERT INTO job_keys (owner, key, job) VALUES (?1, ?2, ?3)")?
                 .execute(params![new.owner.as_str(), key, stored.seq])?;
         }
-        let mut insert = self.db.prepare_cached(
-            "INSERT INTO files (job, idx, remote, local, plan, bytes_total, bytes_transferred, transferred, \
-             completed) VALUES (?1, ?2, ?3, ?4, ?5, ?6, 0, 0, 0)",
-        )?;
-        for (index, file) in new.files.iter().enumerate() {
-            let plan = (!file.plan.is_plain()).then(|| to_json(&file.plan)).transpose()?;
-            insert.execute(params![
-                stored.seq,
-                int(index as u64),
-                file.remote,
-                file.local,
-                plan,
-                file.plan.known_total()
-            ])?;
-        }
-        Ok(())
+        self.insert_files(stored.seq, 0, &new.files)
     }
 
     pub(super) fn command(&mut self, id: JobId, command: &Command) -> Done<Job> {
@@ -214,7 +201,7 @@ impl Work<'_> {
         Ok(())
     }
 
-    fn write_file(&self, job: i64, file: &FileStatus) -> Done<()> {
+    pub(super) fn write_file(&self, job: i64, file: &FileStatus) -> Done<()> {
         self.db
             .prepare_cached(
                 "UPDATE files SET temporary = ?3, bytes_total = ?4, bytes_transferred = ?5, validator = ?6, \
@@ -237,7 +224,12 @@ impl Work<'_> {
 
     /// Sums over files are kept by difference, so that a job of many files costs no more per
     /// checkpoint than a job of one.
-    fn write_progress(&self, stored: &StoredJob, before: &FileStatus, after: &FileStatus) -> Done<()> {
+    pub(super) fn write_progress(
+        &self,
+        stored: &StoredJob,
+        before: &FileStatus,
+        after: &FileStatus,
+    ) -> Done<()> {
         let signed = |value: u64| int(value);
         let bytes = signed(after.bytes_transferred) - signed(before.bytes_transferred);
         let known = signed(after.bytes_total.unwrap_or(0)) - signed(before.bytes_total.unwrap_or(0));

@@ -9,16 +9,23 @@ use crate::job::{DeliveryState, Job, JobState, OwnerName, PluginName};
 
 use super::read::job_seq;
 use super::rows::{
-    DELIVERY_COLUMNS, JOB_COLUMNS, delivery_of, int, job_of, load_delivery, load_delivery_at, load_job_at,
+    DELIVERY_COLUMNS, JOB_COLUMNS, StoredJob, delivery_of, int, job_of, load_delivery, load_delivery_at,
+    load_job_at,
 };
 use super::writer::Done;
-use super::{DeliveryFilter, DeliveryRecord, JobFilter, tally};
+use super::{DeliveryFilter, DeliveryRecord, JobFilter, JobMatch, JobPage, tally};
 
 /// Rows a list has when its caller names no limit.
 const LIST_ROWS: usize = 100;
 
 /// Rows a list has at most, whatever its caller names.
 const LIST_ROWS_MAX: usize = 100_000;
+
+/// Jobs looked through for one page: some tens of milliseconds of a reader.
+const LOOKED_AT: usize = 20_000;
+
+/// Jobs read at once where most of them may not fit.
+const PIECE: usize = 500;
 
 /// States in which a person has to decide.
 pub(super) const BURIED: [DeliveryState; 2] = [DeliveryState::Dead, DeliveryState::Poison];
@@ -86,16 +93,54 @@ pub(super) fn jobs(db: &Connection, filter: &JobFilter) -> Done<Vec<Job>> {
         Some(id) => job_seq(db, id)?,
         None => i64::MAX,
     };
+    let found = jobs_before(db, filter, before, capped(filter.limit))?;
+    Ok(found.into_iter().map(|stored| stored.job).collect())
+}
+
+/// Jobs of a filter that fit, newest first. What no index leads to is looked through, so many jobs at
+/// most; the page says where to go on.
+pub(super) fn jobs_matching(db: &Connection, filter: &JobFilter, wanted: &JobMatch) -> Done<JobPage> {
+    let _snapshot = db.unchecked_transaction()?;
+    let mut before = match filter.before {
+        Some(id) => job_seq(db, id)?,
+        None => i64::MAX,
+    };
     let most = capped(filter.limit);
+    let mut page = JobPage::default();
+    let mut looked = 0;
+    while looked < LOOKED_AT {
+        let piece = if wanted.is_any() {
+            most - page.jobs.len()
+        } else {
+            PIECE
+        };
+        let found = jobs_before(db, filter, before, piece)?;
+        let last = found.len() < piece;
+        for stored in found {
+            (looked, before, page.next) = (looked + 1, stored.seq, Some(stored.job.id));
+            if wanted.fits_stored(db, &stored)? {
+                page.jobs.push(stored.job);
+            }
+            if page.jobs.len() >= most {
+                return Ok(page);
+            }
+        }
+        if last {
+            page.next = None;
+            break;
+        }
+    }
+    Ok(page)
+}
+
+fn jobs_before(db: &Connection, filter: &JobFilter, before: i64, most: usize) -> Done<Vec<StoredJob>> {
     if filter.states.is_empty() && filter.owner.is_none() {
         let sql = format!(
             "SELECT {JOB_COLUMNS} FROM jobs j JOIN job_data d ON d.job = j.seq \
              WHERE j.seq < ?1 ORDER BY j.seq DESC LIMIT ?2"
         );
         let mut statement = db.prepare_cached(&sql)?;
-        let rows = statement.query_map(params![before, int(most as u64)], |row| {
-            job_of(row).map(|stored| stored.job)
-        })?;
+        let rows = statement.query_map(params![before, int(most as u64)], job_of)?;
         return Ok(rows.collect::<rusqlite::Result<_>>()?);
     }
     let states: BTreeSet<JobState> = match filter.states.as_slice() {
@@ -108,9 +153,7 @@ pub(super) fn jobs(db: &Connection, filter: &JobFilter) -> Done<Vec<Job>> {
         jobs_in(db, state, filter.owner.as_ref(), from, most, &mut found)?;
     }
     let found = from.merge(found, most).into_iter();
-    found
-        .map(|seq| load_job_at(db, seq).map(|stored| stored.job))
-        .collect()
+    found.map(|seq| load_job_at(db, seq)).collect()
 }
 
 /// One walk over jobs. Running ones are not kept by owner: they are few and change often.
@@ -153,6 +196,10 @@ fn jobs_in(
 pub(super) fn deliveries(db: &Connection, filter: &DeliveryFilter) -> Done<Vec<DeliveryRecord>> {
     let _snapshot = db.unchecked_transaction()?;
     let most = capped(filter.limit);
+    let before = match filter.before {
+        Some(id) => load_delivery(db, id)?.seq,
+        None => i64::MAX,
+    };
     let unfiltered =
         filter.id.is_none() && filter.job.is_none() && filter.plugin.is_none() && filter.states.is_empty();
     if unfiltered {
@@ -161,12 +208,12 @@ pub(super) fn deliveries(db: &Connection, filter: &DeliveryFilter) -> Done<Vec<D
              WHERE d.seq < ?1 ORDER BY d.seq DESC LIMIT ?2"
         );
         let mut statement = db.prepare_cached(&sql)?;
-        let rows = statement.query_map([i64::MAX, int(most as u64)], |row| {
+        let rows = statement.query_map([before, int(most as u64)], |row| {
             delivery_of(row).map(|d| d.record)
         })?;
         return Ok(rows.collect::<rusqlite::Result<_>>()?);
     }
-    let found = delivery_seqs(db, filter, From::Before(i64::MAX), most)?.into_iter();
+    let found = delivery_seqs(db, filter, From::Before(before), most)?.into_iter();
     found
         .map(|seq| load_delivery_at(db, seq).map(|stored| stored.record))
         .collect()

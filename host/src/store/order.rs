@@ -3,15 +3,14 @@
 //!
 //! A modification blocks nothing (B-106), but waits its turn like the others.
 
+use std::time::Duration;
+
 use rusqlite::{OptionalExtension, params};
 
 use crate::job::{DeliveryState, EventKind, PluginName};
 
-use super::rows::{StoredDelivery, word};
+use super::rows::{StoredDelivery, load_job_at, millis, word};
 use super::writer::{Done, Work};
-
-/// Handlers hear of changes at most this often (B-110).
-pub(super) const MODIFICATION_INTERVAL_MS: i64 = 500;
 
 impl Work<'_> {
     /// Whether an open delivery of the pair comes before `seq`.
@@ -37,12 +36,18 @@ impl Work<'_> {
             if self.is_blocked(job, plugin, seq)? {
                 return Ok(());
             }
+            // Only a modification is not the last; it keeps its job's interval (B-110).
+            let interval = if is_last {
+                Duration::ZERO
+            } else {
+                load_job_at(self.db, job)?.job.spec.notify_interval
+            };
             self.db
                 .prepare_cached(
                     "UPDATE deliveries SET since = ?2, due = CASE kind WHEN 'job-modification' \
                      THEN max(?2, min(coalesce(ended, 0), ?2) + ?3) ELSE ?2 END WHERE seq = ?1",
                 )?
-                .execute(params![seq, self.now.as_millis(), MODIFICATION_INTERVAL_MS])?;
+                .execute(params![seq, self.now.as_millis(), millis(interval)])?;
             if is_last {
                 return Ok(());
             }

@@ -6,31 +6,47 @@ use std::time::Duration;
 use rusqlite::{OptionalExtension, params};
 
 use crate::job::{
-    Command, DeliveryId, DeliveryState, EventKind, FileStatus, HoldReason, Job, JobState, PluginName, Route,
-    Timestamp, Transition, apply,
+    Command, DeliveryId, DeliveryState, EventKind, FileStatus, FilesChange, HoldReason, Job, JobState,
+    PluginName, Route, Timestamp, Transition, apply,
 };
 
 use super::Change;
-use super::order::MODIFICATION_INTERVAL_MS;
-use super::rows::{EventData, StoredJob, int, rank, to_json, word};
+use super::journal::Note;
+use super::rows::{EventData, StoredJob, int, millis, rank, to_json, word};
 use super::writer::{Done, Work};
 
 impl Work<'_> {
     /// Puts `command` through the law and writes what it says. Nothing is written on a refusal.
     pub(super) fn apply(&mut self, stored: &mut StoredJob, command: &Command) -> Done<()> {
+        if let Command::Validate { file, .. } = command {
+            self.check_validation(stored, command, file)?;
+        }
         let transition = apply(&stored.job, command)?;
         if transition.is_noop(&stored.job) {
             return Ok(());
         }
-        self.write_transition(stored, transition)
+        if transition.files != FilesChange::None && !self.changes_files(stored, &transition.files)? {
+            return Ok(());
+        }
+        let was = stored.job.state;
+        match command {
+            Command::Change(change) => self.register(stored, transition, change)?,
+            Command::Validate { file, .. } => {
+                self.drop_bytes(stored, file.index)?;
+                self.write_transition(stored, transition)?;
+            }
+            _ => self.write_transition(stored, transition)?,
+        }
+        self.notes.extend(Note::of(command, was, &stored.job));
+        Ok(())
     }
 
-    fn write_transition(&mut self, stored: &mut StoredJob, transition: Transition) -> Done<()> {
+    pub(super) fn write_transition(&mut self, stored: &mut StoredJob, transition: Transition) -> Done<()> {
         let was = stored.job.state;
-        let new_spec = transition.spec.is_some();
         let new_error = transition.error != stored.job.error;
         let events = transition.events.clone();
         let goes_behind = transition.goes_behind;
+        self.write_set(stored, &transition)?;
         stored.advance(transition, self.now);
         for event in &events {
             let data = EventData {
@@ -59,21 +75,27 @@ impl Work<'_> {
                 .prepare_cached("UPDATE job_data SET error = ?2 WHERE job = ?1")?
                 .execute(params![stored.seq, error])?;
         }
-        if new_spec {
-            let spec = to_json(&stored.job.spec)?;
-            self.db
-                .prepare_cached("UPDATE job_data SET spec = ?2 WHERE job = ?1")?
-                .execute(params![stored.seq, spec])?;
-        }
         self.ledger.job(Some(was), Some(stored.job.state));
         if stored.job.state.is_final() {
             self.ledger.count_open(self.db, &stored.job.owner, -1)?;
         }
-        let told = matches!(stored.job.state, JobState::Error | JobState::Transferred);
-        if !told && !stored.job.state.is_final() {
+        // Whoever is told what happened need not be told that something did (B-106).
+        if events.is_empty() && !stored.job.state.is_final() {
             self.raise_modification(stored)?;
         }
         self.changed(stored);
+        Ok(())
+    }
+
+    /// Writes what a transition says of properties, owner and files.
+    fn write_set(&mut self, stored: &StoredJob, transition: &Transition) -> Done<()> {
+        self.write_files_change(stored, &transition.files)?;
+        if let Some(spec) = &transition.spec {
+            self.write_spec(stored.seq, spec)?;
+        }
+        if let Some(owner) = &transition.owner {
+            self.write_owner(stored.seq, &stored.job.owner, owner)?;
+        }
         Ok(())
     }
 
@@ -121,9 +143,30 @@ impl Work<'_> {
         }
         let seq = self.insert_event(stored, event, data)?;
         for route in routes {
+            if event != EventKind::FileTransferred {
+                self.overtake_modification(stored.seq, &route.plugin)?;
+            }
             self.insert_delivery(stored, seq, event, &route)?;
         }
         self.changes.push(Change::Deliveries);
+        Ok(())
+    }
+
+    /// What ends a job's run goes before news of a change (B-107), and shows the job as it now is: the
+    /// news is dropped (B-106).
+    fn overtake_modification(&mut self, job: i64, plugin: &PluginName) -> Done<()> {
+        let overtaken = self
+            .db
+            .prepare_cached(
+                "UPDATE deliveries INDEXED BY deliveries_open SET state = 'settled', result = 'overtaken', \
+                 ended = coalesce(ended, ?3), due = NULL \
+                 WHERE job = ?1 AND plugin = ?2 AND kind = 'job-modification' AND state IN ('pending', 'running') AND +state = 'pending'",
+            )?
+            .execute(params![job, plugin.as_str(), self.now.as_millis()])?;
+        if overtaken > 0 {
+            let (was, is) = (DeliveryState::Pending, DeliveryState::Settled);
+            self.ledger.delivery(plugin, Some(was), Some(is));
+        }
         Ok(())
     }
 
@@ -176,7 +219,8 @@ impl Work<'_> {
         Ok(())
     }
 
-    /// One row per (job, handler), made due again at most every 500 ms, never blocking (B-106, B-110).
+    /// One row per (job, handler), made due again at most once in the job's interval, never blocking
+    /// (B-106, B-110).
     pub(super) fn raise_modification(&mut self, stored: &StoredJob) -> Done<()> {
         let kind = EventKind::JobModification;
         let routes = self.router.routes(&stored.job, kind);
@@ -194,13 +238,14 @@ impl Work<'_> {
         };
         for route in routes {
             self.insert_delivery(stored, event, kind, &route)?;
-            self.renew_modification(stored.seq, event, &route.plugin)?;
+            self.renew_modification(stored, event, &route.plugin)?;
         }
         self.changes.push(Change::Deliveries);
         Ok(())
     }
 
-    fn renew_modification(&mut self, job: i64, event: i64, plugin: &PluginName) -> Done<()> {
+    fn renew_modification(&mut self, stored: &StoredJob, event: i64, plugin: &PluginName) -> Done<()> {
+        let interval = millis(stored.job.spec.notify_interval);
         let known: Option<(i64, DeliveryState, Option<i64>)> = self
             .db
             .prepare_cached("SELECT seq, state, ended FROM deliveries WHERE event = ?1 AND plugin = ?2")?
@@ -213,9 +258,12 @@ impl Work<'_> {
         };
         let now = self.now.as_millis();
         let rest = ended.map_or(0, |ended| {
-            (ended.saturating_add(MODIFICATION_INTERVAL_MS) - now).clamp(0, MODIFICATION_INTERVAL_MS)
+            ended
+                .saturating_add(interval)
+                .saturating_sub(now)
+                .clamp(0, interval)
         });
-        let blocked = self.is_blocked(job, plugin, seq)?;
+        let blocked = self.is_blocked(stored.seq, plugin, seq)?;
         self.db
             .prepare_cached("UPDATE deliveries SET state = 'pending', due = ?2, since = ?3 WHERE seq = ?1")?
             .execute(params![seq, (!blocked).then_some(now + rest), now])?;
@@ -241,25 +289,28 @@ impl Work<'_> {
         }
     }
 
-    /// Completion by itself: once every `job-transferred` delivery is settled, dead or parked, unless
-    /// the job is held. The same ends a failed batch, but one whose `on-error` of this entry ended in
-    /// the dead letters stays in `error`, whichever of its handlers was last.
+    /// Completion by itself: once every `job-transferred` delivery is settled, dead or parked, unless the
+    /// job is held; and every `file-transferred` of whoever decides, who may find the file bad (B-97). The
+    /// same ends a failed batch, but one whose `on-error` of this entry ended in the dead letters stays in
+    /// `error`, whichever of its handlers was last.
     fn release(&self, stored: &StoredJob) -> Done<Option<Transition>> {
-        let event = match stored.job.state {
-            JobState::Transferred => EventKind::JobTransferred,
-            JobState::Error => EventKind::OnError,
+        let (event, files) = match stored.job.state {
+            JobState::Transferred => (EventKind::JobTransferred, EventKind::FileTransferred),
+            JobState::Error => (EventKind::OnError, EventKind::OnError),
             _ => return Ok(None),
         };
         let waits: bool = self
             .db
             .prepare_cached(
                 "SELECT EXISTS (SELECT 1 FROM events e JOIN deliveries d ON d.event = e.seq \
-                 WHERE e.job = ?1 AND e.kind = ?2 AND (d.state IN ('pending', 'running') \
+                 WHERE e.job = ?1 AND e.kind IN (?2, ?4) \
+                 AND (d.state IN ('pending', 'running') AND (e.kind = ?2 OR d.role = 'decider') \
                  OR (e.kind = 'on-error' AND d.state IN ('dead', 'poison') AND e.revision >= ?3)))",
             )?
-            .query_row(params![stored.seq, event.as_str(), int(stored.entered)], |row| {
-                row.get(0)
-            })?;
+            .query_row(
+                params![stored.seq, event.as_str(), int(stored.entered), files.as_str()],
+                |row| row.get(0),
+            )?;
         if waits {
             return Ok(None);
         }

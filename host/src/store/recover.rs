@@ -2,7 +2,7 @@
 
 use rusqlite::params;
 
-use crate::job::{Command, DeliveryState, FailureClass};
+use crate::job::{Command, DeliveryState, FailureClass, Family};
 
 use super::rows::{StoredDelivery, load_delivery_at, load_job_at};
 use super::writer::{Done, Work};
@@ -66,8 +66,12 @@ impl Work<'_> {
                 )?
                 .execute([delivery.seq, now])?;
             self.unblock(delivery.job, &delivery.record.plugin)?;
-            // Its job waited for it.
+            // Its job waited for it. The end of a batch is told at once, and nobody is known yet: it comes
+            // with the first routing, see `Work::backfill`.
             let mut stored = load_job_at(self.db, delivery.job)?;
+            if stored.job.kind.family() == Family::Batch {
+                return Ok(());
+            }
             return self.release_if_done(&mut stored);
         }
         self.moved(delivery, DeliveryState::Pending);

@@ -14,6 +14,7 @@ const JOBS: i64 = 500;
 /// A delivery that is not over.
 struct Open {
     seq: i64,
+    of: i64,
     event: EventKind,
     plugin: PluginName,
     role: Role,
@@ -21,8 +22,8 @@ struct Open {
 
 impl Work<'_> {
     /// Makes the decider that the routing names for a job the only one among its deliveries that are not
-    /// over, for a piece of the jobs after row `after`. Where it names none, whoever was told to decide
-    /// still does. Returns the last row seen, `None` at the end.
+    /// over, for a piece of the jobs after row `after`. Where it names none, or one that was told as an
+    /// observer and has nothing more to say, whoever was told to decide still does. Returns the last row seen, `None` at the end.
     ///
     /// A call under way keeps the role it was made with; its requests are refused at its settlement.
     pub(super) fn follow_routing(&mut self, after: i64) -> Done<Option<i64>> {
@@ -55,7 +56,7 @@ impl Work<'_> {
             } else {
                 Role::Observer
             };
-            if role != open.role {
+            if role != open.role && !self.is_over_for(open.of, &decider.plugin)? {
                 self.db
                     .prepare_cached("UPDATE deliveries SET role = ?2 WHERE seq = ?1")?
                     .execute(params![open.seq, role.as_str()])?;
@@ -64,13 +65,25 @@ impl Work<'_> {
         Ok(())
     }
 
+    /// Whether the one who would decide about an event now has been told of it while another decided.
+    fn is_over_for(&self, event: i64, decider: &PluginName) -> Done<bool> {
+        Ok(self
+            .db
+            .prepare_cached(
+                "SELECT EXISTS (SELECT 1 FROM deliveries WHERE event = ?1 AND plugin = ?2 AND role = 'observer' \
+                 AND state NOT IN ('pending', 'running'))",
+            )?
+            .query_row(params![event, decider.as_str()], |row| row.get(0))?)
+    }
+
     fn open_deliveries(&self, job: i64) -> Done<Vec<Open>> {
         let mut statement = self.db.prepare_cached(
-            "SELECT seq, kind, plugin, role FROM deliveries INDEXED BY deliveries_open WHERE job = ?1 AND state IN ('pending', 'running')",
+            "SELECT seq, kind, plugin, role, event FROM deliveries INDEXED BY deliveries_open WHERE job = ?1 AND state IN ('pending', 'running')",
         )?;
         let rows = statement.query_map([job], |row| {
             Ok(Open {
                 seq: row.get(0)?,
+                of: row.get(4)?,
                 event: word(row, 1)?,
                 plugin: word(row, 2)?,
                 role: word(row, 3)?,

@@ -104,6 +104,11 @@ pub(super) fn int(value: u64) -> i64 {
     i64::try_from(value).unwrap_or(i64::MAX)
 }
 
+/// Delays are kept in milliseconds.
+pub(super) fn millis(delay: Duration) -> i64 {
+    i64::try_from(delay.as_millis()).unwrap_or(i64::MAX)
+}
+
 /// Reads the columns of [`JOB_COLUMNS`].
 pub(super) fn job_of(row: &Row<'_>) -> rusqlite::Result<StoredJob> {
     let spec: JobSpec = json(row, 23)?;

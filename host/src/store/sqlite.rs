@@ -20,8 +20,8 @@ use super::rows::{load_files, load_job};
 use super::writer::{DAMAGED, Damage, Done, Work, Writer, keep_plans};
 use super::{
     Change, Claim, ClaimDeliveries, ClaimJobs, Counts, DeliveryFilter, DeliveryRecord, FileCheckpoint,
-    HoldJobs, JobFilter, NewJob, RetentionRule, Run, RunId, SettleResult, Settlement, Store, StoreError,
-    Submitted, list, read, tally,
+    HoldJobs, JobFilter, JobMatch, JobPage, NewJob, RetentionRule, Run, RunId, SettleResult, Settlement,
+    Store, StoreError, Submitted, list, read, tally,
 };
 
 /// Changes a watcher may lag behind before it must look for itself.
@@ -331,6 +331,11 @@ impl Store for SqliteStore {
 
     async fn jobs(&self, filter: JobFilter) -> Result<Vec<Job>, StoreError> {
         self.read(move |db| list::jobs(db, &filter)).await
+    }
+
+    async fn jobs_matching(&self, filter: JobFilter, wanted: JobMatch) -> Result<JobPage, StoreError> {
+        self.read(move |db| list::jobs_matching(db, &filter, &wanted))
+            .await
     }
 
     async fn deliveries(&self, filter: DeliveryFilter) -> Result<Vec<DeliveryRecord>, StoreError> {

@@ -1,15 +1,19 @@
 //! The store through its own trait, on real files, with a simulated clock.
 
 mod bare;
+mod changes;
 mod deliveries;
 mod disk;
 mod endings;
 mod faulty_disk;
 mod holds;
 mod jobs;
+mod listing;
+mod notify;
 mod plans;
 mod roles;
 mod scale;
+mod validation;
 mod versions;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -20,8 +24,8 @@ use std::time::Duration;
 use crate::clock::Clock;
 use crate::job::{
     Code, Command, DeliveryState, ErrorContext, ErrorInfo, EventKind, FailureClass, FailureRecord, FileSpec,
-    Intent, Job, JobKind, JobSpec, JobState, Outcome, PluginName, Priority, Profile, Role, Route, Router,
-    StateRead, StateWrite, Timestamp,
+    FileStatus, Intent, Job, JobKind, JobSpec, JobState, Outcome, PluginName, Priority, Profile, Role, Route,
+    Router, StateRead, StateWrite, Timestamp,
 };
 
 use super::*;

@@ -11,8 +11,8 @@ use crate::job::{Command, DeliveryId, FileStatus, Job, JobId, PluginName, Router
 
 use super::{
     AfterFailure, Change, Claim, ClaimDeliveries, ClaimJobs, Counts, DeliveryFilter, DeliveryRecord,
-    FileCheckpoint, HoldJobs, JobFilter, NewJob, RetentionRule, Run, RunId, SettleResult, Settlement, Store,
-    StoreError, Submitted, Verdict,
+    FileCheckpoint, HoldJobs, JobFilter, JobMatch, JobPage, NewJob, RetentionRule, Run, RunId, SettleResult,
+    Settlement, Store, StoreError, Submitted, Verdict,
 };
 
 /// Rows that a line shows; far more than a test makes.
@@ -249,6 +249,9 @@ impl Store for TraceStore {
     }
     async fn jobs(&self, filter: JobFilter) -> Result<Vec<Job>, StoreError> {
         self.inner.jobs(filter).await
+    }
+    async fn jobs_matching(&self, filter: JobFilter, wanted: JobMatch) -> Result<JobPage, StoreError> {
+        self.inner.jobs_matching(filter, wanted).await
     }
     async fn deliveries(&self, filter: DeliveryFilter) -> Result<Vec<DeliveryRecord>, StoreError> {
         self.inner.deliveries(filter).await

@@ -315,6 +315,9 @@ pub struct DeliveryFilter {
     pub plugin: Option<PluginName>,
     /// Only this job's.
     pub job: Option<JobId>,
+    /// Only deliveries made before this one (for paging a list).
+    #[serde(default)]
+    pub before: Option<DeliveryId>,
     /// At most this many; 0 is 100 for lists and no limit for `replay` and `purge`.
     #[serde(default)]
     pub limit: usize,

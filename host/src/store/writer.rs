@@ -12,6 +12,7 @@ use crate::clock::Clock;
 use crate::job::{Router, Timestamp};
 
 use super::claims::Turns;
+use super::journal::Note;
 use super::tally::Ledger;
 use super::{Change, StoreError};
 
@@ -41,6 +42,8 @@ pub(super) struct Work<'a> {
     pub(super) incarnation: u64,
     /// What to tell after the commit.
     pub(super) changes: Vec<Change>,
+    /// What to write in the journal after the commit.
+    pub(super) notes: Vec<Note>,
     /// What is counted, written before the commit.
     pub(super) ledger: Ledger,
     /// Where claims looked last.
@@ -221,9 +224,10 @@ fn run(mut setup: WriterSetup, mut verbs: mpsc::Receiver<Message>) {
 
 fn commit_batch(setup: &mut WriterSetup, turns: &mut Turns, mut batch: Vec<Box<dyn Verb>>) {
     match try_batch(setup, turns, &mut batch) {
-        Ok(changes) => {
+        Ok((changes, notes)) => {
             setup.failing.store(false, Ordering::SeqCst);
             batch.into_iter().for_each(|verb| verb.answer(Ok(())));
+            notes.iter().for_each(Note::write);
             // Who hears once that deliveries are due need not hear it again for the same commit.
             let mut told = false;
             for change in changes {
@@ -266,7 +270,7 @@ fn try_batch(
     setup: &mut WriterSetup,
     turns: &mut Turns,
     batch: &mut [Box<dyn Verb>],
-) -> Result<Vec<Change>, Failed> {
+) -> Result<(Vec<Change>, Vec<Note>), Failed> {
     let router_before = Arc::clone(&setup.router);
     let begun = setup.db.transaction_with_behavior(TransactionBehavior::Immediate);
     let transaction = begun.map_err(|why| Failed::Transaction(backend(&why)))?;
@@ -277,12 +281,17 @@ fn try_batch(
         now: setup.clock.now(),
         incarnation: setup.incarnation,
         changes: Vec::new(),
+        notes: Vec::new(),
         ledger: Ledger::default(),
         turns,
     };
     let sound = batch.iter_mut().all(|verb| verb.run(&mut work) == Health::Sound);
     let Work {
-        changes, ledger, now, ..
+        changes,
+        notes,
+        ledger,
+        now,
+        ..
     } = work;
     let ended = if sound {
         // Verbs that only looked leave nothing to sync.
@@ -302,7 +311,7 @@ fn try_batch(
     if ended.is_err() {
         setup.router = router_before;
     }
-    ended.map(|()| changes)
+    ended.map(|()| (changes, notes))
 }
 
 /// Settings of the writing connection (J-151).

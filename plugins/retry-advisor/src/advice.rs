@@ -4,13 +4,15 @@ use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
-use sexton_sdk::{Code, ErrorInfo, ErrorOrigin, Failure, codes, config};
+use sexton_sdk::{Code, ErrorInfo, ErrorOrigin, Failure, JobSnapshot, Priority, codes, config};
 
 /// What to do about a job in `error`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Advice {
     /// Try again after this long.
     Resume(Duration),
+    /// Try again at once in the foreground, where one piece is fetched without ranges (B-160).
+    Foreground,
     /// Delete the job.
     Cancel,
     /// Keep the files that are whole.
@@ -27,6 +29,7 @@ pub(crate) struct Rules {
     cancel_on: Vec<Pattern>,
     complete_on: Vec<Pattern>,
     suspend_on: Vec<Pattern>,
+    foreground_on: Vec<Pattern>,
     resume_on: Vec<Pattern>,
     max_attempts: u32,
     delay: Duration,
@@ -42,8 +45,13 @@ enum Pattern {
     Name(String),
 }
 
+/// Above this a file is fetched in pieces even in the foreground, so that the server needs ranges after
+/// all.
+const FOREGROUND_MAX: u64 = 2 << 30;
+
 /// The lists win over the class of the error; the number of errors wins over a retry.
-pub(crate) fn advise(rules: &Rules, error_count: u32, error: &ErrorInfo) -> Advice {
+pub(crate) fn advise(rules: &Rules, job: &JobSnapshot, error: &ErrorInfo) -> Advice {
+    let error_count = job.error_count;
     let listed = |patterns: &[Pattern]| patterns.iter().any(|pattern| pattern.matches(error));
     if listed(&rules.cancel_on) {
         Advice::Cancel
@@ -51,11 +59,23 @@ pub(crate) fn advise(rules: &Rules, error_count: u32, error: &ErrorInfo) -> Advi
         Advice::Complete
     } else if listed(&rules.suspend_on) {
         Advice::Suspend
+    } else if listed(&rules.foreground_on) && fits_the_foreground(job, error) {
+        Advice::Foreground
     } else if (listed(&rules.resume_on) || may_pass(error)) && error_count < rules.max_attempts {
         Advice::Resume(rules.delay_after(error_count))
     } else {
         rules.on_fatal
     }
+}
+
+/// Microsoft's own sample of `JobError`: not when the size is unknown or over 2 GB; and not when the job
+/// is there already.
+fn fits_the_foreground(job: &JobSnapshot, error: &ErrorInfo) -> bool {
+    let size = error
+        .file
+        .as_ref()
+        .map_or(job.bytes_total, |file| file.bytes_total);
+    job.priority != Priority::Foreground && size.is_some_and(|size| size <= FOREGROUND_MAX)
 }
 
 /// Whether the same transfer can work later though nobody changes it.
@@ -74,6 +94,7 @@ impl Rules {
             cancel_on: patterns("cancel_on"),
             complete_on: patterns("complete_on"),
             suspend_on: patterns("suspend_on"),
+            foreground_on: patterns("foreground_on"),
             resume_on: patterns("resume_on"),
             max_attempts: config::parse("max_attempts")?.unwrap_or(5),
             delay: config::duration("delay")?.unwrap_or(Duration::from_secs(30)),
@@ -132,6 +153,7 @@ impl FromStr for Advice {
 impl fmt::Display for Advice {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::Foreground => out.write_str("resume in the foreground"),
             Self::Resume(delay) => write!(out, "resume in {delay:?}"),
             Self::Cancel => out.write_str("cancel"),
             Self::Complete => out.write_str("complete"),
@@ -151,6 +173,35 @@ mod tests {
         testing::reset();
         testing::set_config(pairs.iter().copied());
         Rules::from_config().unwrap()
+    }
+
+    /// A job that has had so many errors.
+    fn advise(rules: &Rules, error_count: u32, error: &ErrorInfo) -> Advice {
+        let job = JobSnapshot {
+            error_count,
+            ..testing::job()
+        };
+        super::advise(rules, &job, error)
+    }
+
+    #[test]
+    fn b160_a_server_without_ranges_is_asked_again_in_the_foreground_for_what_is_small_enough() {
+        let rules = rules(&[("foreground_on", "BG_E_INSUFFICIENT_RANGE_SUPPORT")]);
+        let mut error = testing::error(codes::BG_E_INSUFFICIENT_RANGE_SUPPORT);
+        error.name = "BG_E_INSUFFICIENT_RANGE_SUPPORT".into();
+        let said = |bytes_total, priority| {
+            let job = JobSnapshot {
+                bytes_total,
+                priority,
+                ..testing::job()
+            };
+            super::advise(&rules, &job, &error)
+        };
+        assert_eq!(said(Some(2_147_483_648), Priority::Normal), Advice::Foreground);
+        assert_eq!(said(Some(2_147_483_649), Priority::Normal), Advice::Leave);
+        assert_eq!(said(None, Priority::Normal), Advice::Leave);
+        assert_eq!(said(Some(1), Priority::Foreground), Advice::Leave, "no loop");
+        assert_eq!(super::advise(&rules, &testing::job(), &http(403)), Advice::Leave);
     }
 
     fn http(status: u16) -> ErrorInfo {

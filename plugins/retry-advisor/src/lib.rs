@@ -3,7 +3,7 @@
 
 mod advice;
 
-use sexton_sdk::{CallInfo, ErrorInfo, JobCallback, JobSnapshot, JobState, Result, job, log};
+use sexton_sdk::{CallInfo, ErrorInfo, JobCallback, JobSnapshot, JobState, Priority, Result, job, log};
 
 use advice::{Advice, Rules, advise};
 
@@ -14,7 +14,7 @@ sexton_sdk::export!(RetryAdvisor: JobCallback);
 impl JobCallback for RetryAdvisor {
     fn job_error(call: &CallInfo, snapshot: &JobSnapshot, error: &ErrorInfo) -> Result {
         // Rules first: a mistake in them should show at the first error, whoever decides.
-        let advice = advise(&Rules::from_config()?, snapshot.error_count, error);
+        let advice = advise(&Rules::from_config()?, snapshot, error);
         let name = &snapshot.name;
         if !call.decides {
             log::warn!("{name}: would {advice}, but another handler decides; see `decide` in [[subscribe]]");
@@ -30,6 +30,10 @@ impl JobCallback for RetryAdvisor {
             error.description
         );
         match advice {
+            Advice::Foreground => {
+                job::set_priority(Priority::Foreground)?;
+                job::resume()?;
+            }
             Advice::Resume(delay) => job::resume_after(delay)?,
             Advice::Cancel => job::cancel()?,
             Advice::Complete => job::complete()?,

@@ -18,6 +18,10 @@ pub const E_INVALIDARG: Code = 0x8007_0057;
 pub const BG_E_INVALID_STATE: Code = 0x8020_0002;
 /// The job has no files.
 pub const BG_E_EMPTY: Code = 0x8020_0003;
+/// The server ignores byte ranges.
+pub const BG_E_INSUFFICIENT_RANGE_SUPPORT: Code = 0x8020_0013;
+/// The file did not pass validation.
+pub const BG_E_VALIDATION_FAILED: Code = 0x8020_0053;
 /// The remote file changed while it was fetched.
 pub const BG_E_REMOTE_FILE_CHANGED: Code = 0x8020_0073;
 /// The program of a batch job ended with a non-zero status.

@@ -58,6 +58,23 @@ pub fn set_priority(level: Priority) -> Result<(), Refusal> {
     job_control::set_priority(level)
 }
 
+/// Changes the first delay between retries of errors that may pass; further ones grow from it.
+///
+/// # Errors
+/// As [`cancel`].
+pub fn set_retry_delay(delay: Duration) -> Result<(), Refusal> {
+    job_control::set_retry_delay(millis(delay))
+}
+
+/// In `file_transferred`: whether the file is what was wanted. `false` drops its bytes and puts the job
+/// into `error` with `BG_E_VALIDATION_FAILED`; a resume fetches it again.
+///
+/// # Errors
+/// As [`cancel`]; in other functions `BG_E_FILE_NOT_AVAILABLE`.
+pub fn set_validation(valid: bool) -> Result<(), Refusal> {
+    job_control::set_validation(valid)
+}
+
 /// The state in which this call's own requests would leave the job.
 #[must_use]
 pub fn current_state() -> JobState {

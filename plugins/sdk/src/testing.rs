@@ -23,6 +23,10 @@ pub enum Request {
     Suspend,
     /// [`crate::job::set_priority`]
     SetPriority(Priority),
+    /// [`crate::job::set_retry_delay`]
+    SetRetryDelay(Duration),
+    /// [`crate::job::set_validation`]
+    SetValidation(bool),
 }
 
 #[derive(Default)]
@@ -154,7 +158,10 @@ pub(crate) mod job_control {
                 Request::Cancel => JobState::Cancelled,
                 Request::Complete => JobState::Acknowledged,
                 Request::Suspend => JobState::Suspended,
-                Request::SetPriority(_) => host.state_now.unwrap_or(JobState::Error),
+                Request::SetValidation(false) => JobState::Error,
+                Request::SetPriority(_) | Request::SetRetryDelay(_) | Request::SetValidation(true) => {
+                    host.state_now.unwrap_or(JobState::Error)
+                }
             });
             Ok(())
         })
@@ -176,6 +183,12 @@ pub(crate) mod job_control {
     }
     pub(crate) fn set_priority(level: Priority) -> Result<(), Refusal> {
         ask(Request::SetPriority(level))
+    }
+    pub(crate) fn set_retry_delay(delay_ms: u32) -> Result<(), Refusal> {
+        ask(Request::SetRetryDelay(Duration::from_millis(delay_ms.into())))
+    }
+    pub(crate) fn set_validation(valid: bool) -> Result<(), Refusal> {
+        ask(Request::SetValidation(valid))
     }
     pub(crate) fn current_state() -> JobState {
         with(|host| host.state_now.unwrap_or(JobState::Error))

@@ -21,7 +21,7 @@ use std::time::Duration;
 
 use sexton_sdk::{
     AsyncErrorNotify, CallInfo, ErrorInfo, Failure, FileInfo, FinalRetry, JobCallback, JobEnd, JobSnapshot,
-    Outcome, Result, codes, config, job, log, state,
+    Outcome, Priority, Result, codes, config, job, log, state,
 };
 
 struct Moody;
@@ -41,7 +41,10 @@ impl JobCallback for Moody {
         act("job-modification", call)
     }
 
-    fn file_transferred(call: &CallInfo, _: &JobSnapshot, _: &FileInfo) -> Result {
+    fn file_transferred(call: &CallInfo, _: &JobSnapshot, file: &FileInfo) -> Result {
+        if let Some(path) = &file.temporary {
+            log::info!("{} is in {path}", file.local);
+        }
         act("file-transferred", call)
     }
 }
@@ -93,6 +96,14 @@ fn behave(mood: &str, call: &CallInfo) -> Result {
         "complete" => job::complete()?,
         "resume" => job::resume_after(delay()?)?,
         "suspend" => job::suspend()?,
+        "hurry" => job::set_priority(Priority::High)?,
+        "retry-later" => job::set_retry_delay(delay()?)?,
+        // Finds the first file bad, and whatever comes in its place good. Jobs are told apart by their
+        // context.
+        "inspect" => {
+            let first = state::increment(&format!("inspected/{}", call.context))? == 1;
+            job::set_validation(!first)?;
+        }
         "transient" => return Err(transient()?),
         "permanent" => return Err(Failure::permanent("moody will not").with_code(codes::E_INVALIDARG)),
         "fail-then-ok" => {

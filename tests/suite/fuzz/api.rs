@@ -84,7 +84,16 @@ fn store(host: &TestHost) -> Vec<Value> {
         .or_else(|| jobs["jobs"].as_array())
         .expect("a list of jobs");
     jobs.iter()
-        .map(|job| json!([job["id"], job["priority"], job["name"]]))
+        .map(|job| {
+            json!([
+                job["id"],
+                job["priority"],
+                job["name"],
+                job["files_total"],
+                job["owner"],
+                job["labels"]
+            ])
+        })
         .collect()
 }
 
@@ -98,7 +107,17 @@ fn path(id: String) -> impl Strategy<Value = String> {
         id.clone().prop_map(|id| format!("/v1/jobs/{id}")),
         (
             id.clone(),
-            select(vec!["files", "error", "suspend", "complete", "explode", ""])
+            select(vec![
+                "files",
+                "files/0",
+                "error",
+                "suspend",
+                "complete",
+                "replace-prefix",
+                "take-ownership",
+                "explode",
+                ""
+            ])
         )
             .prop_map(|(id, verb)| format!("/v1/jobs/{id}/{verb}")),
         Just(format!("/v1/jobs/{NOBODY}/watch")),
@@ -154,6 +173,8 @@ fn almost_a_job(dir: String) -> impl Strategy<Value = Value> {
         "hold",
         "handler",
         "notify_command",
+        "notify",
+        "notify_interval_ms",
         "retry_delay_ms",
         "no_progress_ms",
         "files",
@@ -197,7 +218,16 @@ fn body(dir: String) -> impl Strategy<Value = Vec<u8>> {
         1 => Just(Vec::new()),
         1 => prop::collection::vec(any::<u8>(), 0..64),
         1 => select(vec!["[".repeat(4_000), "{\"a\":".repeat(2_000), "1".repeat(5_000)]).prop_map(String::into_bytes),
-        1 => select(vec![r#"{"all":true}"#, r#"{"after_ms":18446744073709551615}"#, r#"{"priority":"high"}"#])
+        1 => select(vec![
+            r#"{"all":true}"#,
+            r#"{"after_ms":18446744073709551615}"#,
+            r#"{"priority":"high"}"#,
+            r#"{"name":"n","labels":{"a":"b"},"transfer":{"http":{}}}"#,
+            r#"{"state":"queued"}"#,
+            r#"{"from":"http://","to":"https://"}"#,
+            r#"{"remote":"http://127.0.0.1:9/y"}"#,
+            r#"{"require_all":true}"#,
+        ])
             .prop_map(|text| text.as_bytes().to_vec()),
     ]
 }

@@ -11,7 +11,27 @@ use sexton::cli::{Output, Task, clean, dispatch, parse_from, report};
 
 use super::{is_harmless, property};
 
-const WORDS: [&str; 62] = [
+const WORDS: [&str; 87] = [
+    "create",
+    "add",
+    "set-remote",
+    "replace-prefix",
+    "take-ownership",
+    "--require-all",
+    "--values",
+    "--range",
+    "--mirror",
+    "--size",
+    "--sort",
+    "--reverse",
+    "--before",
+    "--since",
+    "--error",
+    "--kind",
+    "0:5",
+    "{\"hold\": 1}",
+    "created",
+    "2h",
     "submit",
     "download",
     "job",
@@ -45,6 +65,11 @@ const WORDS: [&str; 62] = [
     "--retry-delay",
     "--no-progress",
     "--notify-command",
+    "--notify",
+    "--notify-interval",
+    "--no-handler",
+    "--lang",
+    "set-validation",
     "--wait",
     "--state",
     "--limit",
@@ -89,11 +114,18 @@ fn argument() -> impl Strategy<Value = OsString> {
 
 /// A command that is likely to exist, and then anything.
 fn command_line() -> impl Strategy<Value = Vec<OsString>> {
-    let starts: [&[&str]; 9] = [
+    let starts: [&[&str]; 11] = [
         &["submit", "download"],
         &["submit", "download", "http://127.0.0.1:9/x", "/tmp/x"],
         &["job", "list"],
         &["job", "set"],
+        &["job", "set", "0198f2c4-1111-7000-8000-000000000000", "--name"],
+        &[
+            "job",
+            "add",
+            "0198f2c4-1111-7000-8000-000000000000",
+            "http://127.0.0.1:9/x",
+        ],
         &["job", "resume", "0198f2c4-1111-7000-8000-000000000000"],
         &["job"],
         &["delivery", "replay"],

@@ -37,7 +37,7 @@ pub(super) fn real(command: Command, job: &job::Job) -> job::Command {
         Command::Start => job::Command::Start,
         Command::Yield => job::Command::Yield,
         Command::FatalError => job::Command::FatalError { error: error() },
-        Command::Finished => job::Command::Finished { at },
+        Command::Finished => job::Command::Finished { at, files: 1 },
         Command::IntentDone => job::Command::IntentDone {
             outcome: Outcome::Succeeded,
         },
@@ -82,7 +82,7 @@ fn host_job(job: &Job) -> job::Job {
         due: None,
         created: Timestamp::default(),
         modified: Timestamp::default(),
-        transferred: None,
+        transferred: (job.state == JobState::Transferred).then(Timestamp::default),
         progress: Progress {
             files_total: 1,
             ..Progress::default()

@@ -14,8 +14,8 @@ use crate::job::{
 };
 use crate::store::{
     Change, Claim, ClaimDeliveries, ClaimJobs, Counts, DeliveryFilter, DeliveryRecord, FileCheckpoint,
-    HoldJobs, JobFilter, NewJob, RetentionRule, Run, RunId, SettleResult, Settlement, Store, StoreError,
-    Submitted,
+    HoldJobs, JobFilter, JobMatch, JobPage, NewJob, RetentionRule, Run, RunId, SettleResult, Settlement,
+    Store, StoreError, Submitted,
 };
 
 pub(super) struct FakeStore {
@@ -130,6 +130,12 @@ impl Store for FakeStore {
         let all = jobs.values().rev().map(|(job, _)| job);
         let wanted = all.filter(|job| filter.states.is_empty() || filter.states.contains(&job.state));
         Ok(wanted.take(filter.limit).cloned().collect())
+    }
+
+    async fn jobs_matching(&self, filter: JobFilter, wanted: JobMatch) -> Result<JobPage, StoreError> {
+        let mut jobs = self.jobs(filter).await?;
+        jobs.retain(|job| wanted.fits(job));
+        Ok(JobPage { jobs, next: None })
     }
 
     async fn deliveries(&self, _: DeliveryFilter) -> Result<Vec<DeliveryRecord>, StoreError> {

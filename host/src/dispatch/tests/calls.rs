@@ -233,3 +233,31 @@ async fn a_drain_lets_running_calls_end_and_settles_them() {
     let untouched = scene.deliveries(later.id).await.swap_remove(0);
     assert_eq!(untouched.attempt, 0, "nothing is claimed any more");
 }
+
+#[tokio::test]
+async fn b117_a_handler_is_never_called_about_a_job_while_it_is_being_called_about_it() {
+    let routes = [(EventKind::JobError, "a"), (EventKind::OnEnded, "a")];
+    let mut scene = Scene::new(&routes).await;
+    scene
+        .handlers
+        .serve("a", &[EventKind::JobError, EventKind::OnEnded], false);
+    scene.handlers.script("a", vec![Say::Held(Box::new(Say::Ack))]);
+    let job = scene.failed().await;
+    scene.start();
+    scene.calls(1).await;
+    scene.store.command(job.id, Command::Cancel).await.unwrap();
+    let outcome = crate::job::Outcome::Cancelled;
+    scene
+        .store
+        .command(job.id, Command::IntentDone { outcome })
+        .await
+        .unwrap();
+    assert_eq!(scene.deliveries(job.id).await.len(), 2);
+    // Another job's is made meanwhile, so a turn of the dispatcher has passed.
+    scene.failed().await;
+    scene.calls(2).await;
+    assert_ne!(scene.handlers.calls()[1].call.job.id, job.id);
+    scene.handlers.open();
+    scene.calls(3).await;
+    assert_eq!(scene.handlers.calls()[2].call.job.id, job.id);
+}

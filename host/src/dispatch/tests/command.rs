@@ -26,7 +26,7 @@ fn traps() -> Vec<Say> {
 }
 
 #[tokio::test]
-async fn b101_b116_it_runs_instead_of_retries_and_settles_with_status_0() {
+async fn b116_it_runs_instead_of_retries_and_settles_with_status_0() {
     let mut scene = Scene::one().await;
     scene.handlers.script("a", traps());
     let script =

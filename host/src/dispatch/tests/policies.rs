@@ -222,7 +222,7 @@ fn without_a_final_callback_the_ladder_ends_in_the_dead_letters() {
 }
 
 #[test]
-fn b115_b159_no_command_for_other_events_nor_for_jobs_that_went_on() {
+fn b159_no_command_for_other_events_nor_for_jobs_that_went_on() {
     let bits = policies(Some(Policy::Bits), &[]);
     let with = |event, state| {
         let mut claim = claim(event);

@@ -48,6 +48,7 @@ pub(super) struct Scene {
     pub(super) handlers: Arc<Scripted>,
     pub(super) policies: Policies,
     pub(super) settings: DispatchSettings,
+    pub(super) ending: Ending,
     stop: CancellationToken,
     task: Option<JoinHandle<()>>,
 }
@@ -85,6 +86,7 @@ impl Scene {
                 calls_per_plugin: 4,
                 drain: Duration::from_secs(20),
             },
+            ending: Ending::Abort,
             stop: CancellationToken::new(),
             task: None,
         }
@@ -97,19 +99,23 @@ impl Scene {
     }
 
     pub(super) fn start(&mut self) {
-        let dispatcher = Dispatcher::new(
+        self.task = Some(tokio::spawn(self.dispatcher().run(self.stop.clone())));
+    }
+
+    /// The dispatcher, for a runtime of its own.
+    pub(super) fn dispatcher(&self) -> Dispatcher {
+        Dispatcher::new(
             Arc::clone(&self.store) as Arc<dyn Store>,
             Arc::clone(&self.handlers) as Arc<dyn Handlers>,
             Arc::new(RwLock::new(self.policies.clone())),
             self.clock.clone(),
             self.settings,
             FailFast {
-                ending: Ending::Abort,
+                ending: self.ending,
                 report_dir: self.dir.path().join("reports"),
                 children: Children::default(),
             },
-        );
-        self.task = Some(tokio::spawn(dispatcher.run(self.stop.clone())));
+        )
     }
 
     /// Asks the dispatcher to end; [`Scene::ended`] waits for it.

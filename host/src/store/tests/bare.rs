@@ -59,6 +59,7 @@ impl Bare {
             now: self.clock.now(),
             incarnation: 1,
             changes: Vec::new(),
+            notes: Vec::new(),
             ledger: Ledger::default(),
             turns: &mut self.turns,
         };

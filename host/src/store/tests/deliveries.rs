@@ -160,6 +160,7 @@ async fn a_transferred_job_completes_once_its_handlers_are_done() {
             run.id(),
             Command::Finished {
                 at: bench.clock.now(),
+                files: 1,
             },
         )
         .await
@@ -191,7 +192,7 @@ async fn b103_a_handler_that_comes_late_is_told_once() {
 }
 
 #[tokio::test]
-async fn stale_deliveries_carry_their_own_error() {
+async fn b100_a_call_carries_the_error_of_its_own_event_though_the_job_went_on() {
     let bench = Bench::new(&[DECIDES]).await;
     let job = bench.failed().await;
     bench.store().command(job.id, resume()).await.unwrap();
@@ -333,7 +334,7 @@ async fn b105_slots_are_per_owner_and_plugin() {
 }
 
 #[tokio::test]
-async fn b106_b110_modifications_are_one_row_at_most_every_half_second() {
+async fn b110_modifications_are_one_row_at_most_every_half_second() {
     let bench = Bench::new(&[(EventKind::JobModification, "a", Role::Observer)]).await;
     let job = bench.submit().await;
     let run = bench.run().await;

@@ -6,7 +6,7 @@ async fn finished(bench: &Bench) -> Job {
     bench.submit().await;
     let run = bench.run().await;
     let at = bench.clock.now();
-    let report = bench.store().report(run.id(), Command::Finished { at });
+    let report = bench.store().report(run.id(), Command::Finished { at, files: 1 });
     report.await.unwrap()
 }
 
@@ -66,4 +66,42 @@ async fn a_batch_with_a_dead_letter_stays_in_error_whichever_handler_was_last() 
             "purged, it is told as far as it can be"
         );
     }
+}
+
+/// What the store would have to lose for it: the handler of an earlier failure keeps ending the host while
+/// that of the last one is done, so the batch ends at a start, before anybody can be told.
+#[tokio::test]
+async fn the_end_of_a_batch_that_a_start_decides_is_told_all_the_same() {
+    let told_first = (EventKind::OnError, "a", Role::Observer);
+    let told_last = (EventKind::OnError, "b", Role::Observer);
+    let of_the_end = (EventKind::OnEnded, "b", Role::Observer);
+    let mut bench = Bench::new(&[told_first, of_the_end]).await;
+    let (job, stuck) = failed_batch(&bench).await;
+    assert_eq!(stuck.len(), 1);
+    bench.store().command(job, resume()).await.unwrap();
+    bench.route(&[told_last, of_the_end], &[]).await;
+    let run = bench.run().await;
+    let error = error(500, run.job.attempt, bench.clock.now());
+    bench
+        .store()
+        .report(run.id(), Command::FatalError { error })
+        .await
+        .unwrap();
+    let last = bench.claims().await.remove(0);
+    assert_eq!(last.delivery.plugin.as_str(), "b");
+    bench.settle(&last, acknowledged(vec![])).await.unwrap();
+    for _ in 0..5 {
+        bench.crash().await;
+        bench.route(&[told_last, of_the_end], &[]).await;
+        assert_eq!(bench.claims().await.len(), 1, "the first one is called again");
+    }
+    bench.crash().await;
+    bench.route(&[told_last, of_the_end], &[]).await;
+    let ended = bench.store().job(job).await.unwrap();
+    assert_eq!(ended.outcome, Some(Outcome::Failed));
+    let end = bench.claims().await.remove(0);
+    assert_eq!(
+        (end.delivery.event, end.outcome),
+        (EventKind::OnEnded, Some(Outcome::Failed))
+    );
 }

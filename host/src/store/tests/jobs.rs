@@ -95,6 +95,7 @@ async fn j28_a_stale_run_is_refused() {
             run.id(),
             Command::Finished {
                 at: bench.clock.now(),
+                files: 1,
             },
         )
         .await;
@@ -171,7 +172,7 @@ async fn b62_inactive_jobs_are_cancelled_and_ended_ones_forgotten() {
 }
 
 #[tokio::test]
-async fn progress_is_summed_by_difference() {
+async fn b07_progress_is_summed_by_difference() {
     let bench = Bench::new(&[]).await;
     let file = |n: u32| FileSpec::new(format!("http://h/{n}"), format!("/tmp/{n}"));
     let job = bench
@@ -356,7 +357,7 @@ async fn a_list_over_the_limit_is_refused_whole_and_harms_nobody() {
 }
 
 #[tokio::test]
-async fn retention_keeps_up_with_any_number() {
+async fn bp02_retention_keeps_up_with_any_number() {
     let bench = Bench::new(&[]).await;
     let many = bench.store().submit_many(vec![new_job(); 1200]).await.unwrap();
     for submitted in many {
@@ -437,4 +438,26 @@ async fn d12_what_the_submitter_knows_of_the_size_counts_from_the_start() {
     assert_eq!(stored.progress.bytes_total, Some(2000));
     let files = bench.store().files(job.id, 0, 10).await.unwrap();
     assert_eq!(files[1].bytes_total, Some(1000));
+}
+
+#[tokio::test]
+async fn d08_a_job_of_delivery_optimization_is_kept_for_thirty_days() {
+    let bench = Bench::new(&[]).await;
+    let mut new = new_job();
+    (new.spec, new.suspended) = (JobSpec::new("x", Profile::DeliveryOptimization), true);
+    let id = bench.store().submit(new).await.unwrap().job.id;
+    let keep = RetentionRule {
+        finished: None,
+        failed: None,
+        dead: None,
+    };
+    for (days, intent) in [(29, None), (1, Some(Intent::Cancel))] {
+        bench.clock.advance(Duration::from_secs(days * 86_400));
+        bench.store().tick(keep).await.unwrap();
+        assert_eq!(
+            bench.store().job(id).await.unwrap().intent,
+            intent,
+            "after {days} more days"
+        );
+    }
 }

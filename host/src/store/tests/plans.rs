@@ -3,7 +3,7 @@
 
 use super::bare::{Bare, Steps};
 use super::*;
-use crate::job::{HoldReason, JobId};
+use crate::job::{HoldReason, JobChange, JobId};
 use crate::store::writer::Work;
 use crate::store::{list, read, tally};
 
@@ -123,10 +123,46 @@ fn jobs(bare: &mut Bare, costs: &mut Costs) -> JobId {
     costs.note(bare, "claim of jobs past a saturated host");
     let run = bare.write(|work| work.claim_jobs(&ask_jobs())).remove(0);
     costs.note(bare, "claim of jobs");
+    set(bare, id);
+    costs.note(bare, "what is set");
     let file = run.files[0].clone();
     bare.write(|work| work.checkpoint(run.id(), &file.clone().into()));
     costs.note(bare, "checkpoint");
     id
+}
+
+/// Every way to change a job that goes on running.
+fn set(bare: &mut Bare, id: JobId) {
+    let name = JobChange {
+        name: Some("new".to_owned()),
+        ..JobChange::default()
+    };
+    let handler = JobChange {
+        handler: Some("a".to_owned()),
+        ..JobChange::default()
+    };
+    let last = bare.read(|db| list::jobs(db, &JobFilter::default()))[0].id;
+    for command in [
+        Command::AddFiles(vec![FileSpec::new("http://h:1/x", "/tmp/x")]),
+        Command::Change(Box::new(name)),
+        Command::Change(Box::new(handler)),
+    ] {
+        bare.write(|work| work.command(id, &command));
+    }
+    for command in [
+        Command::SetRemote {
+            file: 0,
+            remote: "http://h:1/y".to_owned(),
+        },
+        Command::ReplacePrefix {
+            from: "http://h:1/y".to_owned(),
+            to: "http://h:1/x".to_owned(),
+        },
+        Command::TakeOwnership("uid-0".parse().unwrap()),
+        Command::TakeOwnership("uid-9".parse().unwrap()),
+    ] {
+        bare.write(|work| work.command(last, &command));
+    }
 }
 
 fn calls(bench: &Bench, bare: &mut Bare, costs: &mut Costs) {
@@ -220,6 +256,13 @@ fn lists(bare: &Bare, id: JobId) {
             limit: 5,
         };
         assert!(!bare.read(|db| list::jobs(db, &filter)).is_empty());
+        let wanted = crate::store::JobMatch {
+            host: Some("h:1".to_owned()),
+            remote: Some("http".to_owned()),
+            ..Default::default()
+        };
+        bare.read(|db| list::jobs_matching(db, &filter, &Default::default()));
+        bare.read(|db| list::jobs_matching(db, &filter, &wanted));
     }
     for (plugin, states) in [
         (None, vec![]),

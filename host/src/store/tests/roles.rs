@@ -77,3 +77,36 @@ async fn a_replayed_delivery_has_the_role_of_now() {
     bench.store().replay(DeliveryFilter::default()).await.unwrap();
     assert_eq!(deciders(&bench).await, ["b"]);
 }
+
+#[tokio::test]
+async fn whoever_was_to_decide_still_does_when_the_new_decider_was_told_as_an_observer() {
+    let b_observes = (EventKind::JobError, "b", Role::Observer);
+    let bench = Bench::new(&[DECIDES, b_observes]).await;
+    bench.failed().await;
+    let (a, b) = {
+        let mut claims = bench.claims().await;
+        claims.sort_by_key(|claim| claim.delivery.plugin.clone());
+        let b = claims.remove(1);
+        (claims.remove(0), b)
+    };
+    bench.settle(&b, acknowledged(vec![])).await.unwrap();
+    let next = AfterFailure::Retry {
+        due: bench.clock.now(),
+        stage: Stage::Handler,
+    };
+    bench
+        .settle(&a, failed(FailureClass::Trap, &a, next))
+        .await
+        .unwrap();
+    bench.route(&[B_DECIDES, A_OBSERVES], &[]).await;
+    assert_eq!(
+        deciders(&bench).await,
+        ["a"],
+        "b has been asked nothing and is not told again"
+    );
+    // Of what comes from now on the new one decides.
+    bench.failed().await;
+    let mut now = deciders(&bench).await;
+    now.sort();
+    assert_eq!(now, ["a", "b"], "one for each event");
+}

@@ -26,6 +26,7 @@ files = [{ remote = "http://h/a%20b.iso", local = "in/", size = "1KiB" }, { remo
 [[job]]
 labels = { team = "dev" }
 no_progress_ms = "1h"
+notify_interval = "5s"
 priority = "high"
 files = [{ remote = "http://h/d" }]
 "#;
@@ -46,6 +47,7 @@ fn b120_words_defaults_and_relative_paths_become_a_request() {
         (jobs[0].retry_delay_ms, jobs[1].no_progress_ms),
         (Some(90_000), Some(3_600_000))
     );
+    assert_eq!(jobs[1].notify_interval_ms, Some(5_000));
     assert_eq!(
         (jobs[0].labels["team"].as_str(), jobs[1].labels["team"].as_str()),
         ("ops", "dev")

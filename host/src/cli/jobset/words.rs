@@ -39,12 +39,13 @@ pub(super) fn file(value: &mut Value, folder: &Path) -> Result<(), Wrong> {
     place(value, folder, true)
 }
 
-/// Durations and sizes; the two durations also by the names that the command line has for them.
+/// Durations and sizes; durations also by the names that the command line has for them.
 pub(super) fn properties(value: &mut Value) -> Result<(), Wrong> {
     if let Some(fields) = value.as_object_mut() {
         for (word, name) in [
             ("retry_delay", "retry_delay_ms"),
             ("no_progress", "no_progress_ms"),
+            ("notify_interval", "notify_interval_ms"),
         ] {
             if let Some(said) = fields.remove(word) {
                 let number = number(name, &said).map_err(|what| (vec![word.to_owned()], what))?;

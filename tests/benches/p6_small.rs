@@ -167,7 +167,8 @@ impl Peer {
             .arg(dir)
             .arg(list)
             .stdin(Stdio::null())
-            .stdout(Stdio::null());
+            .stdout(Stdio::null())
+            .stderr(Stdio::null());
         command
     }
 }

@@ -171,7 +171,7 @@ fn do_codes_have_a_zone_for_what_is_blocked_for_now() {
 }
 
 #[test]
-fn e10_holds_of_bits_are_blocked_for_now_and_nothing_else_is() {
+fn e01_holds_of_bits_are_blocked_for_now_and_nothing_else_is() {
     let held = [0x10, 0x3E, 0x59, 0x65, 0x67, 0x68, 0x6E, 0x6F, 0x70];
     for (number, name) in BG_E {
         let nature = Code(0x8020_0000 + number).nature();

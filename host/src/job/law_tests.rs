@@ -74,7 +74,7 @@ pub(super) fn fatal() -> Command {
     }
 }
 
-fn held() -> Command {
+pub(super) fn held() -> Command {
     Command::Held {
         error: error(Code::NETWORK_DISCONNECTED, 0),
     }

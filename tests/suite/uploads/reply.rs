@@ -185,7 +185,7 @@ fn b48_the_reply_is_named_until_its_download_begins() {
     assert!(!host.path("first").exists() && !host.path("third").exists());
     assert_eq!(web.requests("/f").len(), 1);
     let id = host.upload("sent.bin", &url, &["--suspended"]);
-    let other = host.cli(&["job", "set", &id, "--reply", &path("third")]).code(5);
+    let other = host.cli(&["job", "set", &id, "--reply", &path("third")]).code(2);
     assert!(
         other.stderr.contains("only an upload-reply has a reply"),
         "{other:?}"

@@ -77,12 +77,8 @@ fn b119_what_cannot_be_sent_is_refused_at_once() {
     for (file, url, exit, said) in [
         ("absent", "http://127.0.0.1:9/f", 2, "cannot send"),
         (".", "http://127.0.0.1:9/f", 2, "is not a file"),
-        (
-            "sent.bin",
-            "ftp://127.0.0.1/f",
-            2,
-            "only http and https are spoken",
-        ),
+        ("sent.bin", "ftp://127.0.0.1/f", 2, "cannot use `ftp`; spoken are"),
+        ("sent.bin", "file:///tmp/f", 2, "files are sent to servers"),
         ("sent.bin", "nowhere", 2, "is not a URL"),
     ] {
         let path = host.path(file);

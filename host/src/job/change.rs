@@ -9,13 +9,6 @@ use serde_json::{Map, Value};
 
 use super::{Code, FlagsRefused, JobSpec, NotifyFlag, PluginName, Priority, RefusedKey, TransferSpec};
 
-/// What shapes what is fetched, so that it is fixed with the first resume (B-51), by its place in
-/// [`TransferSpec`].
-const FIXED_AFTER_RESUME: &[&str] = &["http/method", "http/dynamic", "limits/max_bytes"];
-
-/// What an owner trusts a job with, by its place in [`TransferSpec`] (B-15).
-const TRUSTED: &[&str] = &["http/headers", "http/credentials", "http/client_cert"];
-
 /// What a job tells of itself and nobody sets (E-58).
 const READ_ONLY: &[&str] = &[
     "id",
@@ -290,38 +283,32 @@ fn json(spec: &TransferSpec) -> Value {
     serde_json::to_value(spec).unwrap_or_default()
 }
 
-/// The first property that is fixed with the first resume and differs between the two.
+/// The first property that shapes what is fetched, so that it is fixed with the first resume (B-51), and
+/// differs between the two.
 pub(super) fn fixed_after_resume(before: &TransferSpec, after: &TransferSpec) -> Option<&'static str> {
-    differing(&json(before), &json(after), FIXED_AFTER_RESUME)
+    let fixed = [
+        ("http/method", before.http.method != after.http.method),
+        ("http/dynamic", before.http.dynamic != after.http.dynamic),
+        (
+            "limits/max_bytes",
+            before.limits.max_bytes != after.limits.max_bytes,
+        ),
+    ];
+    let first = fixed.into_iter().find(|(_, differs)| *differs);
+    first.map(|(name, _)| name)
 }
 
-fn differing(before: &Value, after: &Value, places: &[&'static str]) -> Option<&'static str> {
-    let differs = |place: &&&str| {
-        let pointer = format!("/{place}");
-        before.pointer(&pointer) != after.pointer(&pointer)
-    };
-    places.iter().find(differs).copied()
-}
-
-/// `spec` without what its owner trusted it with.
+/// `spec` without what its owner trusted it with (B-15).
 pub(super) fn without_trust(spec: &JobSpec) -> JobSpec {
-    let mut json = json(spec.transfer());
-    remove(&mut json, TRUSTED);
-    let transfer = TransferSpec::deserialize(&json).unwrap_or_default();
+    let mut transfer = spec.transfer().clone();
+    transfer.http.headers.clear();
+    transfer.http.credentials.clear();
+    transfer.http.tls.certificate = None;
+    transfer.http.tls.key = None;
     JobSpec {
         notify_command: Vec::new(),
         transfer: (!transfer.is_default()).then(|| Box::new(transfer)),
         ..spec.clone()
-    }
-}
-
-fn remove(json: &mut Value, places: &[&str]) {
-    for place in places {
-        if let Some((part, field)) = place.split_once('/')
-            && let Some(fields) = json.get_mut(part).and_then(Value::as_object_mut)
-        {
-            fields.remove(field);
-        }
     }
 }
 

@@ -385,6 +385,36 @@ fn b15_a_new_owner_gets_the_job_without_what_the_old_one_trusted_it_with() {
 }
 
 #[test]
+fn b143_what_a_job_hides_no_change_shows() {
+    let mut before = job(Suspended);
+    before.spec.transfer.get_or_insert_default().http.headers_hidden = true;
+    let shown = serde_json::from_str(r#"{"transfer": {"http": {"headers_hidden": false}}}"#).unwrap();
+    let refused = apply(&before, &Command::Change(shown)).unwrap_err();
+    assert_eq!(refused.code, Code::ACCESSDENIED);
+    let wrong = serde_json::from_str(r#"{"transfer": {"http": {"method": "TRACE"}}}"#).unwrap();
+    let refused = apply(&before, &Command::Change(wrong)).unwrap_err();
+    assert_eq!(
+        refused.code,
+        Code::INVALIDARG,
+        "checked as a new one is: {refused}"
+    );
+}
+
+#[test]
+fn b144_no_change_of_level_lets_it_begin_anew_for_ever() {
+    let mut before = job(Queued);
+    before.priority = Priority::Foreground;
+    before.spec.transfer.get_or_insert_default().http.dynamic = true;
+    for command in [
+        Command::SetPriority(Priority::Low),
+        Command::Change(serde_json::from_str(r#"{"priority": "low"}"#).unwrap()),
+    ] {
+        let refused = apply(&before, &command).unwrap_err();
+        assert_eq!(refused.code, Code::INVALID_STATE, "{refused}");
+    }
+}
+
+#[test]
 fn bp10_complete_all_or_nothing_says_how_much_is_missing() {
     let mut partly = job(Transferring);
     (partly.progress.files_total, partly.progress.files_transferred) = (3, 2);

@@ -65,29 +65,47 @@ fn d11_what_is_unknown_and_what_is_only_told_are_told_apart() {
 
 #[test]
 fn b51_what_shapes_the_transfer_is_told_from_the_rest() {
-    let before = json!({"http": {"method": "GET"}, "limits": {"rate": 1}});
-    let rate = json!({"http": {"method": "GET"}, "limits": {"rate": 2}});
-    assert_eq!(differing(&before, &rate, FIXED_AFTER_RESUME), None);
-    let method = json!({"http": {"method": "POST"}});
+    let before = TransferSpec::DEFAULT;
+    let told = |patch: Value| {
+        let after = merged(&before, patch.as_object().unwrap()).unwrap();
+        assert_ne!(after, before, "{patch}");
+        fixed_after_resume(&before, &after)
+    };
+    assert_eq!(told(json!({"limits": {"rate": 2}})), None);
+    assert_eq!(told(json!({"http": {"https_to_http": true}})), None);
+    assert_eq!(told(json!({"http": {"method": "POST"}})), Some("http/method"));
+    assert_eq!(told(json!({"http": {"dynamic": true}})), Some("http/dynamic"));
     assert_eq!(
-        differing(&before, &method, FIXED_AFTER_RESUME),
-        Some("http/method")
-    );
-    assert_eq!(
-        differing(&before, &json!({}), FIXED_AFTER_RESUME),
-        Some("http/method")
+        told(json!({"limits": {"max_bytes": 1}})),
+        Some("limits/max_bytes")
     );
 }
 
 #[test]
 fn b15_secrets_do_not_go_with_a_job() {
-    let mut held =
-        json!({"http": {"headers": ["a: b"], "credentials": [1], "client_cert": "x", "proxy": "p"}});
-    remove(&mut held, TRUSTED);
-    assert_eq!(held, json!({"http": {"proxy": "p"}}));
     let mut spec = JobSpec::new("x", Profile::Sexton);
     spec.notify_command = vec!["/bin/mail".to_owned()];
-    assert!(without_trust(&spec).notify_command.is_empty());
+    let trusted = json!({
+        "http": {
+            "headers": [{"name": "X-Key", "value": "secret-header"}],
+            "credentials": [
+                {"target": "server", "scheme": "basic", "user": "me", "password": "env:SECRET_REFERENCE"}
+            ],
+            "tls": {"certificate": "/secret.pem", "key": "/secret.key", "ignore_name": true},
+        },
+        "limits": {"rate": 1},
+    });
+    let transfer = merged(&TransferSpec::DEFAULT, trusted.as_object().unwrap()).unwrap();
+    spec.transfer = Some(Box::new(transfer));
+    let left = without_trust(&spec);
+    assert!(left.notify_command.is_empty());
+    let shown = serde_json::to_string(&left).unwrap().to_lowercase();
+    assert!(!shown.contains("secret"), "{shown}");
+    let kept = left.transfer();
+    assert!(
+        kept.http.tls.ignore_name && kept.limits.rate.is_some(),
+        "the rest stays"
+    );
 }
 
 #[test]

@@ -37,8 +37,14 @@ fn b48_the_reply_is_named_until_its_download_begins() {
                 bytes_total: None,
                 bytes_transferred,
             });
-            let late = apply(&subject, &Command::SetReply("/elsewhere".to_owned())).unwrap_err();
-            assert_eq!(late.code, Code::INVALID_STATE);
+            let change = r#"{"transfer": {"upload": {"reply": "/elsewhere"}}}"#;
+            for command in [
+                Command::SetReply("/elsewhere".to_owned()),
+                Command::Change(serde_json::from_str(change).unwrap()),
+            ] {
+                let late = apply(&subject, &command).unwrap_err();
+                assert_eq!(late.code, Code::INVALID_STATE);
+            }
         }
     }
 }

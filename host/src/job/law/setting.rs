@@ -43,8 +43,8 @@ fn may_have(job: &Job, command: &Command, priority: Priority) -> Result<(), Refu
     Ok(())
 }
 
-/// B-48: where the reply goes can be said until it comes.
-pub(super) fn set_reply(job: &Job, command: &Command, path: &str) -> Result<Transition, Refusal> {
+/// B-48: until the reply comes.
+fn may_name_reply(job: &Job, command: &Command) -> Result<(), Refusal> {
     if job.kind != JobKind::UploadReply {
         return Err(Refusal {
             code: Code::NOTIMPL,
@@ -54,6 +54,12 @@ pub(super) fn set_reply(job: &Job, command: &Command, path: &str) -> Result<Tran
     if job.reply.is_some() {
         return Err(refuse(job, command, "its reply is being fetched already"));
     }
+    Ok(())
+}
+
+/// B-48: where the reply goes can be said until it comes.
+pub(super) fn set_reply(job: &Job, command: &Command, path: &str) -> Result<Transition, Refusal> {
+    may_name_reply(job, command)?;
     let mut spec = job.spec.clone();
     spec.transfer.get_or_insert_default().upload.reply = Some(path.to_owned());
     Ok(Transition {
@@ -91,6 +97,9 @@ pub(super) fn change(job: &Job, command: &Command, change: &JobChange) -> Result
             .check_change(&after.http)
             .and_then(|()| after.check_parts());
         checked.map_err(|(code, why)| said(code, why))?;
+    }
+    if before.upload.reply != after.upload.reply {
+        may_name_reply(job, command)?;
     }
     let priority = change.priority.unwrap_or(job.priority);
     if change.priority.is_some() {

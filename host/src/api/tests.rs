@@ -161,7 +161,7 @@ async fn b48_a_reply_is_named_and_read_by_its_own_route() {
     // The law speaks before the path is looked at.
     let download = rig.client.submit(&request()).await.unwrap().job;
     let (status, code, _) = refusal(rig.client.set_reply(download.id, "reply".to_owned()).await);
-    assert_eq!((status, code), (400, Code::NOTIMPL));
+    assert_eq!((status, code), (501, Code::NOTIMPL));
 }
 
 #[tokio::test]

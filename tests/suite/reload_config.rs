@@ -203,8 +203,8 @@ fn a_job_has_one_decider_also_when_another_one_is_configured() {
             .filter(|one| one["attempt"].as_u64() > Some(0))
             .map(drop)
     });
-    // The old one would cancel now if it were asked to decide; the new one leaves the job alone.
-    host.configure(&told("cancel", false, "ok"));
+    // The old one would cancel now if it were asked to decide; the new one never comes to an end with it.
+    host.configure(&told("cancel", false, "transient"));
     let _ = host.cli(&["reload"]).code(0);
     let tried = |host: &TestHost| {
         let old = host.deliveries(&["--job", &job, "--plugin", "old"]).remove(0);

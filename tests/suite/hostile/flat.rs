@@ -19,7 +19,7 @@ use crate::host;
 const GROWTH_MAX: i64 = 16 << 20;
 
 /// Rounds in which it may find its size.
-const ROUNDS_MAX: usize = 3;
+const ROUNDS_MAX: usize = 6;
 
 /// Jobs of one round: as many as one plugin may be called for at once.
 const JOBS: usize = 4;

@@ -194,8 +194,6 @@ pub(super) fn new_job(
         .http
         .priority(request.priority)
         .map_err(refused)?;
-    let checked = request.transfer.limits.check();
-    checked.map_err(|(code, why)| ApiError::submission(code, why))?;
     if !request.transfer.is_default() {
         spec.transfer = Some(Box::new(request.transfer));
     }

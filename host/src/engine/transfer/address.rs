@@ -70,19 +70,6 @@ pub fn check_reply(local: &str) -> Result<(), (Code, String)> {
     check_local(local)
 }
 
-/// Host and port of a remote name, which is what slots per host count; empty if it has none.
-#[must_use]
-pub fn remote_host(url: &str) -> String {
-    Url::parse(url)
-        .ok()
-        .and_then(|url| {
-            let host = url.host_str()?.to_owned();
-            let port = url.port_or_known_default()?;
-            Some(format!("{host}:{port}"))
-        })
-        .unwrap_or_default()
-}
-
 /// A remote name as it may be logged, stored in an error and shown: no user name, no password, no
 /// fragment, no values of query parameters that look like secrets.
 #[must_use]
@@ -246,12 +233,5 @@ mod tests {
             "https://h:8443/p?X-Amz-Signature=***&part=2&access_token=***"
         );
         assert_eq!(display_url("::"), "(not a URL)");
-    }
-
-    #[test]
-    fn hosts_are_counted_with_their_port() {
-        assert_eq!(remote_host("https://u@Example.com/x"), "example.com:443");
-        assert_eq!(remote_host("http://[::1]:81/x"), "[::1]:81");
-        assert_eq!(remote_host("x"), "");
     }
 }

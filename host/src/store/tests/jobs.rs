@@ -461,3 +461,13 @@ async fn d08_a_job_of_delivery_optimization_is_kept_for_thirty_days() {
         );
     }
 }
+
+#[test]
+fn hosts_are_counted_with_their_port() {
+    assert_eq!(
+        super::super::remote_host("https://u@Example.com/x"),
+        "example.com:443"
+    );
+    assert_eq!(super::super::remote_host("http://[::1]:81/x"), "[::1]:81");
+    assert_eq!(super::super::remote_host("x"), "");
+}

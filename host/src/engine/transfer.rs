@@ -117,18 +117,13 @@ impl TransferRunner {
     }
 
     async fn send(&self, job: &Job, files: Vec<FileStatus>, control: &RunControl) -> RunEnd {
-        let now = control.clock.now();
-        let speakers = (
-            Speaker::of(&self.sending, job, &files, now).await,
-            Speaker::of(&self.clients, job, &files, now).await,
-        );
-        let (speaker, fetching) = match speakers {
-            (Ok(speaker), Ok(fetching)) => (speaker, fetching),
-            (Err(end), _) | (_, Err(end)) => return end,
+        let speaker = match Speaker::of(&self.sending, job, &files, control.clock.now()).await {
+            Ok(speaker) => speaker,
+            Err(end) => return end,
         };
         let upload = upload::Upload {
             speaker: &speaker,
-            fetching: &fetching,
+            fetching: &self.clients,
             progress: control,
             clock: &control.clock,
             stop: &control.stop,

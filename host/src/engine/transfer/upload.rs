@@ -27,6 +27,7 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 use super::anew::StartOvers;
+use super::clients::Clients;
 use super::fault::{Fault, Halt};
 use super::speak::Speaker;
 use super::target::{self, Targets};
@@ -65,8 +66,8 @@ impl UploadProgress for RunControl {
 pub(super) struct Upload<'a, P> {
     /// Sends: follows no redirect and waits for no answer while it sends.
     pub(super) speaker: &'a Speaker,
-    /// Fetches replies that have a URL of their own.
-    pub(super) fetching: &'a Speaker,
+    /// Fetch replies that have a URL of their own: few jobs need them.
+    pub(super) fetching: &'a Arc<Clients>,
     pub(super) progress: &'a P,
     pub(super) clock: &'a Clock,
     pub(super) stop: &'a CancellationToken,

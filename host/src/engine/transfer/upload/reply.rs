@@ -12,6 +12,7 @@ use super::super::fault::Fault;
 use super::super::fetch::Fetch;
 use super::super::pour::{End, Expect, Pour};
 use super::super::sink::Sink;
+use super::super::speak::Speaker;
 use super::super::{Progress, disk};
 use super::session::Session;
 use super::{Break, Upload, UploadProgress, Work};
@@ -93,20 +94,26 @@ impl<P: UploadProgress> Upload<'_, P> {
             session: work.session.clone(),
             last: Mutex::new(reply.clone()),
         };
-        let fetch = Fetch {
-            speaker: self.fetching,
-            progress: &told,
-            clock: self.clock,
-            stop: self.stop,
-            job: self.job.id,
-            attempt: self.job.attempt,
-            idle: self.idle,
-            start_overs: self.start_overs,
-            targets: self.targets,
-            placing: &self.job.spec.transfer().placing,
-            existing: Existing::Overwrite,
+        let files = std::slice::from_ref(&work.file);
+        let end = match Speaker::of(self.fetching, self.job, files, self.clock.now()).await {
+            Err(end) => end,
+            Ok(speaker) => {
+                let fetch = Fetch {
+                    speaker: &speaker,
+                    progress: &told,
+                    clock: self.clock,
+                    stop: self.stop,
+                    job: self.job.id,
+                    attempt: self.job.attempt,
+                    idle: self.idle,
+                    start_overs: self.start_overs,
+                    targets: self.targets,
+                    placing: &self.job.spec.transfer().placing,
+                    existing: Existing::Overwrite,
+                };
+                fetch.run(vec![reply]).await
+            }
         };
-        let end = fetch.run(vec![reply]).await;
         let last = told.last.into_inner().unwrap_or_else(PoisonError::into_inner);
         match end {
             RunEnd::Finished => self.reply_is(work, last).await,

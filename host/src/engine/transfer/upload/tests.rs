@@ -125,11 +125,6 @@ async fn turns(
     None
 }
 
-async fn speaker(purpose: Purpose) -> Speaker {
-    let clients = Arc::new(Clients::new(&config(), purpose).unwrap());
-    Speaker::new(&clients, &HttpSpec::DEFAULT, &[]).await.unwrap()
-}
-
 /// Sends a file of [`SIZE`] bytes to a server that takes all of it and is silent, and calls `watch`
 /// with the run and how much it took.
 async fn sending(
@@ -141,14 +136,16 @@ async fn sending(
     let local = dir.path().join("x");
     std::fs::write(&local, vec![7; SIZE]).unwrap();
     let (remote, taken) = silent_server().await;
-    let (sending, fetching) = (speaker(Purpose::Sending).await, speaker(Purpose::Fetching).await);
+    let clients = |purpose| Arc::new(Clients::new(&config(), purpose).unwrap());
+    let (sending, fetching) = (clients(Purpose::Sending), clients(Purpose::Fetching));
+    let speaker = Speaker::new(&sending, &HttpSpec::DEFAULT, &[]).await.unwrap();
     let teller = Teller {
         job: job(),
         heard: Mutex::default(),
         throttle,
     };
     let upload = Upload {
-        speaker: &sending,
+        speaker: &speaker,
         fetching: &fetching,
         progress: &teller,
         clock,

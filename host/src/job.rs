@@ -5,12 +5,14 @@
 //! and crash recovery go through the same [`apply`].
 
 mod advice;
+mod batch;
 mod change;
 mod code;
 mod command;
 mod delivery;
 mod error;
 mod event;
+mod extended;
 mod failure;
 mod file;
 mod hold;
@@ -22,23 +24,26 @@ mod notify;
 mod plan;
 mod policy;
 mod profile;
+mod query;
 mod refused;
 mod session;
 pub(crate) mod time;
 mod transfer;
 
 pub use advice::Nature;
+pub use batch::{BatchSpec, CallSpec, CommandSpec, OnHostCrash, Work};
 pub use change::{JobChange, PropertyError};
 pub use code::{Code, UnknownCode};
 pub use command::{Command, Due, FilesChange, Refusal, Transition};
 pub use delivery::{DeliveryState, Reply, StateRead, StateWrite};
 pub use error::{ErrorContext, ErrorInfo, FileRef, Leg};
 pub use event::{EventKind, Interface, Role, Route, Router};
+pub use extended::{ExtendedStatus, ProviderError, Severity};
 pub use failure::{FailureClass, FailureRecord};
 pub(crate) use file::without_password;
 pub use file::{FileSpec, FileStatus, Progress};
 pub use hold::HoldReason;
-pub use id::{DeliveryId, InvalidName, JobId, OwnerName, PluginName};
+pub use id::{ActivityName, DeliveryId, InvalidName, JobId, OwnerName, PluginName};
 pub use law::apply;
 pub use legal::legal_verbs;
 pub(crate) use model::words;
@@ -47,6 +52,10 @@ pub use notify::{FlagsRefused, NotifyFlag};
 pub use plan::{Checksum, FILE_BYTES_MAX, FilePlan, FileRange, MIRRORS_MAX, Piece, RANGES_MAX, SumKind};
 pub use policy::{FailurePolicy, Ladder, Next, Policy, Then, Tries, jitter_fraction, next_step};
 pub use profile::{Backoff, Profile};
+pub use query::{
+    Completion, ObjectBatch, ObjectChange, ProviderRef, QueryProgress, QuerySpec, SinkEvent, SinkStatus,
+    Value,
+};
 pub use refused::RefusedKey;
 pub use session::{DownloadSession, Segment};
 pub use time::Timestamp;

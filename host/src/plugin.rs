@@ -36,7 +36,9 @@ pub use self::compile::compile_component;
 pub use self::room::{Exports, PluginRoom, RoomError, RoomOptions};
 pub use self::vet::Vetter;
 
-use crate::job::{DeliveryId, ErrorInfo, EventKind, FileStatus, Interface, Job, Outcome, PluginName, Role};
+use crate::job::{
+    DeliveryId, ErrorInfo, EventKind, FileStatus, Interface, Job, Outcome, PluginName, Role, SinkEvent,
+};
 
 /// Which handler function is called.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -88,6 +90,8 @@ pub struct Call {
     pub file: Option<FileStatus>,
     /// The outcome of `on-ended`.
     pub outcome: Option<Outcome>,
+    /// What the sink of a query is told.
+    pub sink: Option<SinkEvent>,
 }
 
 /// What a call may read of durable state. Defined here, implemented where the store is known.

@@ -111,6 +111,7 @@ pub fn error(at: Timestamp) -> ErrorInfo {
         leg: None,
         attempt: 1,
         at,
+        extended: None,
     }
 }
 
@@ -155,5 +156,6 @@ pub fn call() -> Call {
         files: Vec::new(),
         file: None,
         outcome: None,
+        sink: None,
     }
 }

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::job::{
-    DeliveryId, DeliveryState, FilePlan, FileRange, FileSpec, JobId, JobKind, JobState, OwnerName,
-    PluginName, Priority, Profile, TransferSpec,
+    BatchSpec, DeliveryId, DeliveryState, FilePlan, FileRange, FileSpec, JobId, JobKind, JobState, OwnerName,
+    PluginName, Priority, Profile, QuerySpec, TransferSpec,
 };
 pub use crate::store::JobMatch;
 
@@ -59,6 +59,12 @@ pub struct SubmitRequest {
     /// What only transfers have.
     #[serde(default, skip_serializing_if = "TransferSpec::is_default")]
     pub transfer: TransferSpec,
+    /// What a batch job runs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub batch: Option<Box<BatchSpec>>,
+    /// What a query asks.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub query: Option<Box<QuerySpec>>,
     /// Files, in order.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub files: Vec<FileRequest>,
@@ -90,6 +96,8 @@ impl SubmitRequest {
             retry_delay_ms: None,
             no_progress_ms: None,
             transfer: TransferSpec::DEFAULT,
+            batch: None,
+            query: None,
             files,
             key: None,
             suspended: false,

@@ -197,6 +197,9 @@ pub(super) fn new_job(
     if !request.transfer.is_default() {
         spec.transfer = Some(Box::new(request.transfer));
     }
+    spec.batch = request.batch;
+    spec.query = request.query;
+    spec.check_work(request.kind).map_err(refused)?;
     check_spec(&spec)?;
     Ok(NewJob {
         owner,

@@ -192,6 +192,7 @@ async fn a_watch_tells_each_change_and_ends_with_the_job() {
         leg: None,
         attempt: 1,
         at: Timestamp::default(),
+        extended: None,
     };
     rig.store
         .command(id, Command::FatalError { error })

@@ -47,6 +47,7 @@ pub(super) async fn call(
         error: claim.error.clone(),
         file: claim.file.clone(),
         outcome: claim.outcome,
+        sink: claim.sink.clone(),
     };
     let view = Arc::new(StoreView {
         store,

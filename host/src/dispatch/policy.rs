@@ -44,6 +44,7 @@ impl Policies {
         let preset = match event.interface() {
             Interface::JobCallback | Interface::JobEnd => Policy::Bits,
             Interface::AsyncErrorNotify => Policy::ComPlus,
+            Interface::ObjectSink => Policy::three_times(),
             Interface::FinalRetry => Policy::DeadLetter,
         };
         match self.plugins.get(plugin) {
@@ -117,7 +118,13 @@ pub(super) fn runs_command(claim: &Claim) -> bool {
     let rests = match claim.delivery.event {
         EventKind::JobError | EventKind::OnError => claim.job.state == JobState::Error,
         EventKind::JobTransferred => claim.job.state == JobState::Transferred,
-        EventKind::JobModification | EventKind::FileTransferred | EventKind::OnEnded => false,
+        EventKind::JobModification
+        | EventKind::FileTransferred
+        | EventKind::OnEnded
+        | EventKind::OnObjectReady
+        | EventKind::OnProgress
+        | EventKind::OnObjectPut
+        | EventKind::OnCompleted => false,
     };
     rests && !claim.job.spec.notify_command.is_empty()
 }

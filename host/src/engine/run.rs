@@ -75,5 +75,6 @@ pub(super) fn no_runner(kind: JobKind, attempt: u32, at: Timestamp) -> ErrorInfo
         leg: None,
         attempt,
         at,
+        extended: None,
     }
 }

@@ -145,6 +145,7 @@ impl TransferRunner {
             leg: None,
             attempt: job.attempt,
             at: self.clock.now(),
+            extended: None,
         }
     }
 }

@@ -4,9 +4,6 @@
 use super::Code;
 use super::model::words;
 
-use std::fmt;
-use std::str::FromStr;
-
 use serde::{Deserialize, Serialize};
 
 words! {

@@ -1,7 +1,5 @@
 //! What the store keeps about telling one handler of one event, and what a call brings back.
 
-use std::fmt;
-use std::str::FromStr;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};

@@ -1,10 +1,8 @@
 //! The error object (B-77…B-81): what a job's last error was, as data that survives restarts.
 
-use std::fmt;
-use std::str::FromStr;
-
 use serde::{Deserialize, Serialize};
 
+use super::ExtendedStatus;
 use super::file::without_password;
 use super::model::words;
 use super::{Code, FileStatus, Timestamp};
@@ -130,4 +128,7 @@ pub struct ErrorInfo {
     pub attempt: u32,
     /// When.
     pub at: Timestamp,
+    /// What a query's error has beyond that (W-40).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub extended: Option<Box<ExtendedStatus>>,
 }

@@ -1,8 +1,5 @@
 //! What handlers can be told, and who is told.
 
-use std::fmt;
-use std::str::FromStr;
-
 use serde::{Deserialize, Serialize};
 
 use super::model::words;
@@ -23,6 +20,14 @@ words! {
         OnEnded = "on-ended",
         /// A batch call failed (`async-error-notify`).
         OnError = "on-error",
+        /// Objects of a query (`object-sink`, W-13).
+        OnObjectReady = "on-object-ready",
+        /// How far a query is; latest wins, may be dropped (W-16).
+        OnProgress = "on-progress",
+        /// A query stored something (W-32).
+        OnObjectPut = "on-object-put",
+        /// A query ended, however it ended: exactly once, after everything else (W-11).
+        OnCompleted = "on-completed",
     }
 }
 
@@ -35,6 +40,8 @@ words! {
         JobEnd = "job-end",
         /// COM+.
         AsyncErrorNotify = "async-error-notify",
+        /// WMI.
+        ObjectSink = "object-sink",
         /// The last call before the dead letters (C-75).
         FinalRetry = "final-retry",
     }
@@ -60,6 +67,9 @@ impl EventKind {
             }
             Self::OnEnded => Interface::JobEnd,
             Self::OnError => Interface::AsyncErrorNotify,
+            Self::OnObjectReady | Self::OnProgress | Self::OnObjectPut | Self::OnCompleted => {
+                Interface::ObjectSink
+            }
         }
     }
 
@@ -71,6 +81,9 @@ impl EventKind {
                 matches!(family, Family::Transfer)
             }
             Self::OnError => matches!(family, Family::Batch),
+            Self::OnObjectReady | Self::OnProgress | Self::OnObjectPut | Self::OnCompleted => {
+                matches!(family, Family::Query)
+            }
             Self::OnEnded => true,
         }
     }
@@ -78,7 +91,7 @@ impl EventKind {
     /// Latest-wins events: one row per (job, handler), never retried, never blocking (B-106).
     #[must_use]
     pub const fn is_coalesced(self) -> bool {
-        matches!(self, Self::JobModification)
+        matches!(self, Self::JobModification | Self::OnProgress)
     }
 }
 

@@ -1,7 +1,5 @@
 //! How a call into a handler can go wrong, told apart because policies differ by class.
 
-use std::fmt;
-use std::str::FromStr;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};

@@ -1,8 +1,5 @@
 //! What keeps a transfer from running although nothing is wrong with it (B-28, B-31, B-72, B-74, B-75).
 
-use std::fmt;
-use std::str::FromStr;
-
 use serde::{Deserialize, Serialize};
 
 use super::Code;

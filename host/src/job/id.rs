@@ -131,6 +131,10 @@ name! {
     /// Who a job belongs to: an `[owner.NAME]` of the configuration, or `uid-N`.
     OwnerName, "owner"
 }
+name! {
+    /// An activity: a named lane of batch work (COM+ `IServiceActivity`).
+    ActivityName, "activity"
+}
 
 #[cfg(test)]
 mod tests {

@@ -398,5 +398,6 @@ fn no_progress_error(job: &Job, at: Timestamp) -> ErrorInfo {
         leg: last.and_then(|error| error.leg),
         attempt: job.attempt,
         at,
+        extended: None,
     }
 }

@@ -47,6 +47,7 @@ pub(super) fn error(code: Code, at: i64) -> ErrorInfo {
         leg: None,
         attempt: 1,
         at: Timestamp::from_millis(at * 1000),
+        extended: None,
     }
 }
 

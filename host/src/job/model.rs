@@ -1,15 +1,14 @@
 //! What a job is: its kind, states, files and progress.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt;
-use std::str::FromStr;
+
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Backoff, ErrorInfo, JobId, NotifyFlag, OwnerName, PluginName, Profile, Progress, ReplyProgress,
-    Timestamp, TransferSpec,
+    Backoff, BatchSpec, Code, ErrorInfo, JobId, NotifyFlag, OwnerName, PluginName, Profile, Progress,
+    QuerySpec, ReplyProgress, Timestamp, TransferSpec,
 };
 
 /// A word that names none of the values of an enumeration.
@@ -38,13 +37,13 @@ macro_rules! words {
             }
         }
 
-        impl fmt::Display for $name {
-            fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        impl ::std::fmt::Display for $name {
+            fn fmt(&self, out: &mut ::std::fmt::Formatter<'_>) -> ::std::fmt::Result {
                 out.pad(self.as_str())
             }
         }
 
-        impl FromStr for $name {
+        impl ::std::str::FromStr for $name {
             type Err = $crate::job::UnknownWord;
             fn from_str(word: &str) -> Result<Self, Self::Err> {
                 match word {
@@ -236,6 +235,12 @@ pub struct JobSpec {
     /// [`JobSpec::transfer`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub transfer: Option<Box<TransferSpec>>,
+    /// What a batch job runs; other kinds have none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub batch: Option<Box<BatchSpec>>,
+    /// What a query asks; other kinds have none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub query: Option<Box<QuerySpec>>,
 }
 
 impl JobSpec {
@@ -256,7 +261,35 @@ impl JobSpec {
             retry: profile.retry(),
             no_progress: profile.no_progress(),
             transfer: None,
+            batch: None,
+            query: None,
         }
+    }
+
+    /// Whether what it says of its work fits its kind: a batch job runs something, a query asks.
+    ///
+    /// # Errors
+    /// The code, and a sentence that says what is wrong.
+    pub fn check_work(&self, kind: JobKind) -> Result<(), (Code, String)> {
+        let family = kind.family();
+        for (part, of, said) in [
+            ("transfer", Family::Transfer, self.transfer.is_some()),
+            ("batch", Family::Batch, self.batch.is_some()),
+            ("query", Family::Query, self.query.is_some()),
+        ] {
+            if said && of != family {
+                return Err((
+                    Code::INVALIDARG,
+                    format!("a job of kind {kind} has no part `{part}`"),
+                ));
+            }
+            if !said && of == family && of != Family::Transfer {
+                let why = format!("a job of kind {kind} says in its part `{part}` what it does");
+                return Err((Code::INVALIDARG, why));
+            }
+        }
+        self.batch.as_ref().map_or(Ok(()), |batch| batch.check())?;
+        self.query.as_ref().map_or(Ok(()), |query| query.check())
     }
 
     /// What only transfers have; the defaults where nothing was said.

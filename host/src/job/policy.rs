@@ -61,6 +61,16 @@ pub enum Policy {
 }
 
 impl Policy {
+    /// What handlers of queries have: nothing waits for them, so they are not called for ever.
+    #[must_use]
+    pub fn three_times() -> Self {
+        let bits = Self::Bits.ladder().map(|ladder| Ladder {
+            attempts: Some(3),
+            ..ladder
+        });
+        bits.map_or(Self::DeadLetter, Self::Own)
+    }
+
     fn ladder(&self) -> Option<Ladder> {
         match self {
             Self::Bits => Some(Ladder {

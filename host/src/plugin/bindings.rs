@@ -2,6 +2,7 @@
 //! a further version becomes a sibling of [`v0_1`] (HV-04).
 
 mod convert;
+mod sink;
 
 use wasmtime::Store;
 use wasmtime::component::{
@@ -12,7 +13,7 @@ use self::v0_1::sexton::plugin as wit;
 use super::guest::Guest;
 use super::services::{Denied, Severity, StateError};
 use super::{Call, Function};
-use crate::job::{Code, Command, EventKind};
+use crate::job::{Code, Command, EventKind, SinkEvent};
 
 mod v0_1 {
     wasmtime::component::bindgen!({
@@ -95,6 +96,22 @@ type WithEnd = (
     wit::types::Outcome,
     Option<wit::types::ErrorInfo>,
 );
+type WithObjects = (
+    wit::types::CallInfo,
+    wit::types::JobSnapshot,
+    wit::types::ObjectBatch,
+);
+type WithProgress = (
+    wit::types::CallInfo,
+    wit::types::JobSnapshot,
+    wit::types::QueryProgress,
+);
+type WithPath = (wit::types::CallInfo, wit::types::JobSnapshot, String);
+type WithCompletion = (
+    wit::types::CallInfo,
+    wit::types::JobSnapshot,
+    wit::types::Completion,
+);
 type Answer = (Result<(), wit::types::Failure>,);
 
 /// Checks that `index` has the type this host calls `function` with (HW-03).
@@ -112,6 +129,10 @@ pub(super) fn typecheck(
         Shape::WithError => drop(instance.get_typed_func::<WithError, Answer>(&mut *store, index)?),
         Shape::WithFile => drop(instance.get_typed_func::<WithFile, Answer>(&mut *store, index)?),
         Shape::WithEnd => drop(instance.get_typed_func::<WithEnd, Answer>(&mut *store, index)?),
+        Shape::WithObjects => drop(instance.get_typed_func::<WithObjects, Answer>(&mut *store, index)?),
+        Shape::WithProgress => drop(instance.get_typed_func::<WithProgress, Answer>(&mut *store, index)?),
+        Shape::WithPath => drop(instance.get_typed_func::<WithPath, Answer>(&mut *store, index)?),
+        Shape::WithCompletion => drop(instance.get_typed_func::<WithCompletion, Answer>(&mut *store, index)?),
     }
     Ok(())
 }
@@ -121,6 +142,10 @@ enum Shape {
     WithError,
     WithFile,
     WithEnd,
+    WithObjects,
+    WithProgress,
+    WithPath,
+    WithCompletion,
 }
 
 fn shape(function: Function) -> Shape {
@@ -128,6 +153,10 @@ fn shape(function: Function) -> Shape {
         Function::Event(EventKind::JobError | EventKind::OnError) => Shape::WithError,
         Function::Event(EventKind::FileTransferred) => Shape::WithFile,
         Function::Event(EventKind::OnEnded) => Shape::WithEnd,
+        Function::Event(EventKind::OnObjectReady) => Shape::WithObjects,
+        Function::Event(EventKind::OnProgress) => Shape::WithProgress,
+        Function::Event(EventKind::OnObjectPut) => Shape::WithPath,
+        Function::Event(EventKind::OnCompleted) => Shape::WithCompletion,
         Function::Event(EventKind::JobTransferred | EventKind::JobModification)
         | Function::FinalServerRetry
         | Function::FinalClientRetry => Shape::Two,
@@ -163,6 +192,24 @@ pub(super) async fn call(
             let how = call.outcome.map(convert::outcome);
             let how = how.ok_or(CallError::Incomplete("the event carries no outcome"))?;
             run::<WithEnd>(store, pre, index, (info, job, how, error)).await
+        }
+        Shape::WithObjects | Shape::WithProgress | Shape::WithPath | Shape::WithCompletion => {
+            let told = call.sink.as_ref();
+            match told.ok_or(CallError::Incomplete("the event carries nothing for a sink"))? {
+                SinkEvent::Objects(batch) => {
+                    let batch = sink::object_batch(batch);
+                    run::<WithObjects>(store, pre, index, (info, job, batch)).await
+                }
+                SinkEvent::Progress(progress) => {
+                    let progress = sink::query_progress(progress);
+                    run::<WithProgress>(store, pre, index, (info, job, progress)).await
+                }
+                SinkEvent::Put(path) => run::<WithPath>(store, pre, index, (info, job, path.clone())).await,
+                SinkEvent::Completed(how) => {
+                    let how = sink::completion(how, call);
+                    run::<WithCompletion>(store, pre, index, (info, job, how)).await
+                }
+            }
         }
     }
 }

@@ -38,6 +38,7 @@ pub(super) fn call(event: &str) -> Call {
         leg: None,
         attempt: 1,
         at: now,
+        extended: None,
     };
     Call {
         function: Function::Event(event.parse().unwrap()),
@@ -76,6 +77,7 @@ pub(super) fn call(event: &str) -> Call {
         error: Some(error),
         file: None,
         outcome: Some(Outcome::Failed),
+        sink: None,
     }
 }
 

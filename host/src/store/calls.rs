@@ -169,7 +169,13 @@ impl Work<'_> {
         let moved_on = match delivery.record.event {
             EventKind::JobError | EventKind::OnError => job.state != JobState::Error || revision < entered,
             EventKind::JobTransferred => job.state != JobState::Transferred || revision < entered,
-            EventKind::JobModification | EventKind::FileTransferred | EventKind::OnEnded => false,
+            EventKind::JobModification
+            | EventKind::FileTransferred
+            | EventKind::OnEnded
+            | EventKind::OnObjectReady
+            | EventKind::OnProgress
+            | EventKind::OnObjectPut
+            | EventKind::OnCompleted => false,
         };
         let files = load_files(self.db, seq, 0, FILES_SHOWN)?;
         Ok(Claim {
@@ -180,6 +186,7 @@ impl Work<'_> {
             file: data.file,
             outcome: data.outcome,
             stale: moved_on,
+            sink: data.sink,
         })
     }
 

@@ -1,8 +1,6 @@
 //! A store that fails on purpose, over any other: for tests of everything above it.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt;
-use std::str::FromStr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 

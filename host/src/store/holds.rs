@@ -140,6 +140,7 @@ impl Hold {
             leg: None,
             attempt,
             at,
+            extended: None,
         }
     }
 }

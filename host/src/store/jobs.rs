@@ -5,7 +5,7 @@ use rusqlite::{OptionalExtension, params};
 use crate::job::{Code, Command, FileStatus, Job, JobId, JobKind, JobState, Progress, ReplyProgress};
 
 use super::journal::Note;
-use super::rows::{Active, StoredJob, int, load_files, load_job, load_job_at, rank, to_json};
+use super::rows::{Active, StoredJob, int, load_files, load_job, load_job_at, pool, rank, to_json};
 use super::writer::{Done, Work};
 use super::{FileCheckpoint, NewJob, RunId, StoreError, Submitted};
 
@@ -124,8 +124,8 @@ impl Work<'_> {
             .prepare_cached(
                 "INSERT INTO jobs (id, owner, kind, state, priority, revision, entered, attempt, error_count, \
                  retries, created, modified, looked_after, host, bytes_known, bytes_transferred, sizes_unknown, \
-                 files_total, files_transferred, turn) \
-                 VALUES (?1, ?2, ?3, ?4, ?5, 1, 1, 0, 0, 0, ?6, ?6, ?7, ?8, ?10, 0, ?11, ?9, 0, ?6)",
+                 files_total, files_transferred, turn, pool) \
+                 VALUES (?1, ?2, ?3, ?4, ?5, 1, 1, 0, 0, 0, ?6, ?6, ?7, ?8, ?10, 0, ?11, ?9, 0, ?6, ?12)",
             )?
             .execute(params![
                 job.id.as_bytes(),
@@ -139,6 +139,7 @@ impl Work<'_> {
                 job.progress.files_total,
                 int(known),
                 int(unknown),
+                pool(job.kind.family()),
             ])?;
         stored.seq = self.db.last_insert_rowid();
         self.db

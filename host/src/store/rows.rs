@@ -9,8 +9,8 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::job::{
-    DeliveryId, ErrorInfo, EventKind, FailureRecord, FileStatus, Job, JobId, JobSpec, Outcome, Priority,
-    Progress, ReplyProgress, Timestamp,
+    DeliveryId, ErrorInfo, EventKind, FailureRecord, Family, FileStatus, Job, JobId, JobSpec, Outcome,
+    Priority, Progress, ReplyProgress, SinkEvent, Timestamp,
 };
 
 use super::writer::Done;
@@ -168,6 +168,15 @@ fn reply_of(row: &Row<'_>) -> rusqlite::Result<Option<ReplyProgress>> {
     }))
 }
 
+/// Whose slots a job runs in, as the store sorts it.
+pub(super) const fn pool(family: Family) -> i64 {
+    match family {
+        Family::Transfer => 0,
+        Family::Batch => 1,
+        Family::Query => 2,
+    }
+}
+
 /// Priorities are kept as their rank, so that an index orders them.
 pub(super) fn rank(priority: Priority) -> i64 {
     match priority {
@@ -242,6 +251,8 @@ pub(super) struct EventData {
     pub(super) file: Option<FileStatus>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) outcome: Option<Outcome>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) sink: Option<SinkEvent>,
 }
 
 /// The columns [`delivery_of`] reads.

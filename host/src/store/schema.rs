@@ -7,7 +7,7 @@ use rusqlite::Connection;
 pub(super) const APPLICATION_ID: i64 = 0x5358_544E;
 
 /// Numbered, forward only. `user_version` says how many have run.
-pub(super) const MIGRATIONS: &[&str] = &[V1, V2];
+pub(super) const MIGRATIONS: &[&str] = &[V1, V2, V3];
 
 /// What may grow without end is only ever reached through an index that holds nothing else: the
 /// partial indexes are as small as the work they find (`store/tests/plans.rs` keeps it true).
@@ -182,6 +182,12 @@ CREATE TABLE destinations (                             -- who has a destination
     local TEXT PRIMARY KEY,
     job BLOB NOT NULL                                   -- its id; the job may have ended, or be gone
 ) STRICT, WITHOUT ROWID;
+";
+
+/// What batch work and queries need.
+const V3: &str = r"
+ALTER TABLE jobs ADD COLUMN pool INTEGER NOT NULL DEFAULT 0;         -- whose slots it runs in: transfers 0, batch 1, queries 2
+UPDATE jobs SET pool = CASE kind WHEN 'batch' THEN 1 WHEN 'query' THEN 2 ELSE 0 END;
 ";
 
 /// Brings a store up to this version.

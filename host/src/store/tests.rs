@@ -220,6 +220,7 @@ fn error(status: u16, attempt: u32, at: Timestamp) -> ErrorInfo {
         leg: None,
         attempt,
         at,
+        extended: None,
     }
 }
 

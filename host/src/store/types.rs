@@ -9,7 +9,7 @@ use super::Yielding;
 use crate::job::{
     Code, Command, DeliveryId, DeliveryState, ErrorInfo, EventKind, FailureRecord, FileSpec, FileStatus, Job,
     JobId, JobKind, JobSpec, JobState, Outcome, OwnerName, PluginName, Priority, Refusal, ReplyProgress,
-    Role, StateRead, StateWrite, Timestamp,
+    Role, SinkEvent, StateRead, StateWrite, Timestamp,
 };
 
 /// A job to be accepted.
@@ -157,6 +157,8 @@ pub struct Claim {
     pub file: Option<FileStatus>,
     /// The event's outcome.
     pub outcome: Option<Outcome>,
+    /// What the sink of a query is told.
+    pub sink: Option<SinkEvent>,
     /// The job has moved on since the event.
     pub stale: bool,
 }

@@ -7,7 +7,7 @@ pub mod imports {
         path: "../../wit",
         world: "imports",
         generate_unused_types: true,
-        additional_derives: [PartialEq, Eq],
+        additional_derives: [PartialEq],
         additional_type_attributes: {
             "sexton:plugin/types@0.1.0/job-kind": [#[cfg_attr(feature = "json", derive(serde::Serialize), serde(rename_all = "kebab-case"))]],
             "sexton:plugin/types@0.1.0/job-state": [#[cfg_attr(feature = "json", derive(serde::Serialize), serde(rename_all = "kebab-case"))]],
@@ -18,10 +18,21 @@ pub mod imports {
             "sexton:plugin/types@0.1.0/call-info": [#[cfg_attr(feature = "json", derive(serde::Serialize))]],
             "sexton:plugin/types@0.1.0/file-info": [#[cfg_attr(feature = "json", derive(serde::Serialize))]],
             "sexton:plugin/types@0.1.0/job-snapshot": [#[cfg_attr(feature = "json", derive(serde::Serialize))]],
+            "sexton:plugin/types@0.1.0/severity": [#[cfg_attr(feature = "json", derive(serde::Serialize), serde(rename_all = "kebab-case"))]],
+            "sexton:plugin/types@0.1.0/object-change": [#[cfg_attr(feature = "json", derive(serde::Serialize), serde(rename_all = "kebab-case"))]],
+            "sexton:plugin/types@0.1.0/status-class": [#[cfg_attr(feature = "json", derive(serde::Serialize), serde(rename_all = "kebab-case"))]],
+            "sexton:plugin/types@0.1.0/value": [#[cfg_attr(feature = "json", derive(serde::Serialize), serde(rename_all = "kebab-case"))]],
+            "sexton:plugin/types@0.1.0/provider-error": [#[cfg_attr(feature = "json", derive(serde::Serialize))]],
+            "sexton:plugin/types@0.1.0/extended-status": [#[cfg_attr(feature = "json", derive(serde::Serialize))]],
+            "sexton:plugin/types@0.1.0/object-batch": [#[cfg_attr(feature = "json", derive(serde::Serialize))]],
+            "sexton:plugin/types@0.1.0/query-progress": [#[cfg_attr(feature = "json", derive(serde::Serialize))]],
+            "sexton:plugin/types@0.1.0/completion": [#[cfg_attr(feature = "json", derive(serde::Serialize))]],
             "sexton:plugin/types@0.1.0/error-info": [#[cfg_attr(feature = "json", derive(serde::Serialize))]],
         },
         additional_member_attributes: {
             "sexton:plugin/types@0.1.0/call-info.labels": [#[cfg_attr(feature = "json", serde(serialize_with = "crate::event::labels"))]],
+            "sexton:plugin/types@0.1.0/extended-status.status-code": [#[cfg_attr(feature = "json", serde(serialize_with = "crate::event::code"))]],
+            "sexton:plugin/types@0.1.0/completion.code": [#[cfg_attr(feature = "json", serde(serialize_with = "crate::event::code"))]],
             "sexton:plugin/types@0.1.0/error-info.code": [#[cfg_attr(feature = "json", serde(serialize_with = "crate::event::code"))]],
         },
     });
@@ -61,6 +72,11 @@ handler_world!(
     /// `async-error-notify`
     async_error_notify,
     "async-error-notify-plugin"
+);
+handler_world!(
+    /// `object-sink`
+    object_sink,
+    "object-sink-plugin"
 );
 handler_world!(
     /// `final-retry`

@@ -1,7 +1,10 @@
 //! The handler interfaces as traits with default methods, and the macro that exports them.
 
-use crate::bindings::{async_error_notify, final_retry, job_callback, job_end};
-use crate::{CallInfo, ErrorInfo, Failure, FileInfo, JobSnapshot, Outcome, Result};
+use crate::bindings::{async_error_notify, final_retry, job_callback, job_end, object_sink};
+use crate::{
+    CallInfo, Completion, ErrorInfo, Failure, FileInfo, JobSnapshot, ObjectBatch, Outcome, QueryProgress,
+    Result,
+};
 
 /// Transfers. A function that is not written acknowledges.
 pub trait JobCallback {
@@ -44,6 +47,33 @@ pub trait AsyncErrorNotify {
     /// The call failed. Resume it to run it again.
     #[expect(unused_variables, reason = "the default acknowledges")]
     fn on_error(call: &CallInfo, job: &JobSnapshot, error: &ErrorInfo) -> Result {
+        Ok(())
+    }
+}
+
+/// Queries. What is returned changes nothing about the query.
+pub trait ObjectSink {
+    /// Objects are here.
+    #[expect(unused_variables, reason = "the default acknowledges")]
+    fn on_object_ready(call: &CallInfo, job: &JobSnapshot, batch: &ObjectBatch) -> Result {
+        Ok(())
+    }
+
+    /// How far the query is; only if it asked for that.
+    #[expect(unused_variables, reason = "the default acknowledges")]
+    fn on_progress(call: &CallInfo, job: &JobSnapshot, progress: &QueryProgress) -> Result {
+        Ok(())
+    }
+
+    /// The provider stored something at this path.
+    #[expect(unused_variables, reason = "the default acknowledges")]
+    fn on_object_put(call: &CallInfo, job: &JobSnapshot, path: &str) -> Result {
+        Ok(())
+    }
+
+    /// The query ended, however it ended: exactly once, after everything else.
+    #[expect(unused_variables, reason = "the default acknowledges")]
+    fn on_completed(call: &CallInfo, job: &JobSnapshot, how: &Completion) -> Result {
         Ok(())
     }
 }
@@ -102,6 +132,32 @@ impl<T: AsyncErrorNotify> async_error_notify::exports::sexton::plugin::async_err
     }
 }
 
+impl<T: ObjectSink> object_sink::exports::sexton::plugin::object_sink::Guest for T {
+    fn on_object_ready(
+        call: CallInfo,
+        job: JobSnapshot,
+        batch: ObjectBatch,
+    ) -> core::result::Result<(), Failure> {
+        <T as ObjectSink>::on_object_ready(&call, &job, &batch)
+    }
+
+    fn on_progress(
+        call: CallInfo,
+        job: JobSnapshot,
+        progress: QueryProgress,
+    ) -> core::result::Result<(), Failure> {
+        <T as ObjectSink>::on_progress(&call, &job, &progress)
+    }
+
+    fn on_object_put(call: CallInfo, job: JobSnapshot, path: String) -> core::result::Result<(), Failure> {
+        <T as ObjectSink>::on_object_put(&call, &job, &path)
+    }
+
+    fn on_completed(call: CallInfo, job: JobSnapshot, how: Completion) -> core::result::Result<(), Failure> {
+        <T as ObjectSink>::on_completed(&call, &job, &how)
+    }
+}
+
 impl<T: FinalRetry> final_retry::exports::sexton::plugin::final_retry::Guest for T {
     fn final_client_retry(call: CallInfo, job: JobSnapshot) -> core::result::Result<(), Failure> {
         <T as FinalRetry>::final_client_retry(&call, &job)
@@ -135,6 +191,9 @@ macro_rules! __export_one {
     (AsyncErrorNotify, $handler:ident) => {
         $crate::__export_as!(AsyncErrorNotify, async_error_notify, $handler);
     };
+    (ObjectSink, $handler:ident) => {
+        $crate::__export_as!(ObjectSink, object_sink, $handler);
+    };
     (FinalRetry, $handler:ident) => {
         $crate::__export_as!(FinalRetry, final_retry, $handler);
     };
@@ -142,7 +201,7 @@ macro_rules! __export_one {
         compile_error!(concat!(
             "`",
             stringify!($other),
-            "` is no handler interface; there are JobCallback, JobEnd, AsyncErrorNotify and FinalRetry"
+            "` is no handler interface; there are JobCallback, JobEnd, AsyncErrorNotify, ObjectSink and FinalRetry"
         ));
     };
 }

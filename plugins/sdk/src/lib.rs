@@ -45,8 +45,9 @@ mod types;
 #[cfg(feature = "json")]
 pub use event::Event;
 pub use failure::Result;
-pub use handler::{AsyncErrorNotify, FinalRetry, JobCallback, JobEnd};
+pub use handler::{AsyncErrorNotify, FinalRetry, JobCallback, JobEnd, ObjectSink};
 pub use types::{
-    CallInfo, Code, ErrorInfo, ErrorOrigin, Failure, FailureKind, FileInfo, JobKind, JobSnapshot, JobState,
-    Leg, Outcome, Priority, Refusal, StateError,
+    CallInfo, Code, Completion, ErrorInfo, ErrorOrigin, ExtendedStatus, Failure, FailureKind, FileInfo,
+    JobKind, JobSnapshot, JobState, Leg, ObjectBatch, ObjectChange, Outcome, Priority, ProviderError,
+    QueryProgress, Refusal, Severity, StateError, StatusClass, Value,
 };

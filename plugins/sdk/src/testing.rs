@@ -135,6 +135,7 @@ pub fn error(code: Code) -> ErrorInfo {
         leg: None,
         attempt: 1,
         at: "2026-01-01T00:00:01Z".into(),
+        extended: None,
     }
 }
 

@@ -3,8 +3,9 @@
 pub use crate::bindings::imports::sexton::plugin::job_control::Refusal;
 pub use crate::bindings::imports::sexton::plugin::state::StateError;
 pub use crate::bindings::imports::sexton::plugin::types::{
-    CallInfo, Code, ErrorInfo, ErrorOrigin, Failure, FailureKind, FileInfo, JobKind, JobSnapshot, JobState,
-    Leg, Outcome, Priority,
+    CallInfo, Code, Completion, ErrorInfo, ErrorOrigin, ExtendedStatus, Failure, FailureKind, FileInfo,
+    JobKind, JobSnapshot, JobState, Leg, ObjectBatch, ObjectChange, Outcome, Priority, ProviderError,
+    QueryProgress, Severity, StatusClass, Value,
 };
 
 impl CallInfo {

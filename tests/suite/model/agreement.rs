@@ -55,6 +55,7 @@ pub(super) fn error() -> ErrorInfo {
         leg: None,
         attempt: 1,
         at: Timestamp::default(),
+        extended: None,
     }
 }
 

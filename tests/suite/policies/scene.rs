@@ -282,6 +282,7 @@ impl Scene {
             leg: None,
             attempt: run.job.attempt,
             at: self.clock.now(),
+            extended: None,
         };
         let told = self.store().report(run.id(), Command::FatalError { error });
         told.await.unwrap().id

@@ -126,6 +126,7 @@ mod tests {
             leg: None,
             attempt: 0,
             at: Timestamp::default(),
+            extended: None,
         };
         for held in HoldReason::ALL.iter().copied() {
             let mut subject = job();

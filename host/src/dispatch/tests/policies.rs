@@ -71,6 +71,7 @@ fn claim(event: EventKind) -> Claim {
         file: None,
         outcome: None,
         stale: false,
+        sink: None,
     }
 }
 

@@ -166,6 +166,7 @@ impl Scene {
             leg: None,
             attempt: run.job.attempt,
             at: self.clock.now(),
+            extended: None,
         };
         self.store
             .report(run.id(), Command::FatalError { error })

@@ -65,5 +65,6 @@ fn expired(running: &Running, at: Timestamp) -> ErrorInfo {
         leg: None,
         attempt: running.run.attempt,
         at,
+        extended: None,
     }
 }

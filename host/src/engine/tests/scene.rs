@@ -232,6 +232,7 @@ fn error(attempt: u32, at: Timestamp) -> ErrorInfo {
         leg: None,
         attempt,
         at,
+        extended: None,
     }
 }
 

@@ -154,6 +154,7 @@ impl Fault {
             leg: Some(leg),
             attempt,
             at,
+            extended: None,
         }
     }
 

@@ -216,6 +216,7 @@ pub(super) fn validate(
         leg: Some(Leg::Download),
         attempt: job.attempt,
         at,
+        extended: None,
     };
     let entered = into_error(job, error, 1);
     if job.state == JobState::Error {

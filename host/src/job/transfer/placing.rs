@@ -1,8 +1,5 @@
 //! How files are fetched, checked and put in place.
 
-use std::fmt;
-use std::str::FromStr;
-
 use serde::{Deserialize, Serialize};
 
 use crate::job::model::words;

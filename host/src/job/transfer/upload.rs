@@ -1,8 +1,6 @@
 //! How files are sent, and where the reply goes.
 
-use std::fmt;
 use std::path::Path;
-use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 

@@ -71,6 +71,7 @@ pub(super) fn error_info(error: &ErrorInfo, call: &Call) -> wit::ErrorInfo {
         leg: error.leg.map(leg),
         attempt: error.attempt,
         at: error.at.to_string(),
+        extended: error.extended.as_deref().map(super::sink::extended_status),
     }
 }
 

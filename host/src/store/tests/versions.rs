@@ -38,6 +38,7 @@ async fn an_older_store_is_brought_up_with_its_jobs() {
          ALTER TABLE jobs DROP COLUMN reply_total;
          ALTER TABLE jobs DROP COLUMN reply_transferred;
          DROP TABLE destinations;
+         ALTER TABLE jobs DROP COLUMN pool;
          PRAGMA user_version = 1;",
     )
     .unwrap();

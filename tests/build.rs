@@ -13,7 +13,7 @@ const fn example(artifact: &'static str, name: &'static str) -> Guest {
     }
 }
 
-const GUESTS: [Guest; 7] = [
+const GUESTS: [Guest; 9] = [
     example("moody", "moody"),
     example("examples/minimal", "minimal"),
     example("examples/decider", "decider"),
@@ -21,6 +21,8 @@ const GUESTS: [Guest; 7] = [
     example("examples/nothing", "nothing"),
     example("examples/future", "future"),
     example("examples/asker", "asker"),
+    example("examples/worker", "worker"),
+    example("examples/tables", "tables"),
 ];
 
 fn main() {

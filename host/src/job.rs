@@ -35,7 +35,7 @@ pub use batch::{BatchSpec, CallSpec, CommandSpec, OnHostCrash, Work};
 pub use change::{JobChange, PropertyError};
 pub use code::{Code, UnknownCode};
 pub use command::{Command, Due, FilesChange, Refusal, Transition};
-pub use delivery::{DeliveryState, Reply, StateRead, StateWrite};
+pub use delivery::{Answer, DeliveryState, Reply, StateRead, StateWrite};
 pub use error::{ErrorContext, ErrorInfo, FileRef, Leg};
 pub use event::{EventKind, Interface, Role, Route, Router};
 pub use extended::{ExtendedStatus, ProviderError, Severity};
@@ -53,8 +53,8 @@ pub use plan::{Checksum, FILE_BYTES_MAX, FilePlan, FileRange, MIRRORS_MAX, Piece
 pub use policy::{FailurePolicy, Ladder, Next, Policy, Then, Tries, jitter_fraction, next_step};
 pub use profile::{Backoff, Profile};
 pub use query::{
-    Completion, ObjectBatch, ObjectChange, ProviderRef, QueryProgress, QuerySpec, SinkEvent, SinkStatus,
-    Value,
+    Completion, ObjectBatch, ObjectChange, ProviderRef, QueryFault, QueryPage, QueryProgress, QuerySpec,
+    SinkEvent, SinkStatus, Value,
 };
 pub use refused::RefusedKey;
 pub use session::{DownloadSession, Segment};

@@ -29,6 +29,7 @@ mod watch;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 
@@ -49,9 +50,19 @@ pub enum Function {
     FinalServerRetry,
     /// `final-retry.final-client-retry`
     FinalClientRetry,
+    /// `service-call.on-call`
+    OnCall,
+    /// `provider.fetch`
+    Fetch,
 }
 
 impl Function {
+    /// Work of a job rather than news of one: it has its own slots, and the job's deadline.
+    #[must_use]
+    pub const fn is_work(self) -> bool {
+        matches!(self, Self::OnCall | Self::Fetch)
+    }
+
     /// Its name in WIT.
     #[must_use]
     pub const fn name(self) -> &'static str {
@@ -59,6 +70,8 @@ impl Function {
             Self::Event(kind) => kind.as_str(),
             Self::FinalServerRetry => "final-server-retry",
             Self::FinalClientRetry => "final-client-retry",
+            Self::OnCall => "on-call",
+            Self::Fetch => "fetch",
         }
     }
 }
@@ -92,6 +105,60 @@ pub struct Call {
     pub outcome: Option<Outcome>,
     /// What the sink of a query is told.
     pub sink: Option<SinkEvent>,
+    /// What a component that works is given.
+    pub task: Option<Task>,
+}
+
+/// What a component that works is given.
+#[derive(Clone, Debug)]
+pub struct Task {
+    /// What it is to do.
+    pub ask: Ask,
+    /// How long it may take.
+    pub deadline: Duration,
+}
+
+/// What it is to do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Ask {
+    /// `service-call.on-call` with this input.
+    Call(String),
+    /// `provider.fetch`.
+    Fetch {
+        /// The query.
+        text: String,
+        /// At most this many objects.
+        limit: Option<u64>,
+        /// Where the page before ended.
+        cursor: Option<String>,
+    },
+}
+
+impl Call {
+    /// The call of a component that does the work of `job`, or part of it. It has no say over the job.
+    #[must_use]
+    pub fn of_work(job: Job, ask: Ask, deadline: Duration) -> Self {
+        let function = match ask {
+            Ask::Call(_) => Function::OnCall,
+            Ask::Fetch { .. } => Function::Fetch,
+        };
+        Self {
+            function,
+            delivery: DeliveryId::from_bytes(*job.id.as_bytes()),
+            event_id: job.id.to_string(),
+            seq: 0,
+            attempt: job.attempt,
+            stale: false,
+            role: Role::Observer,
+            job,
+            files: Vec::new(),
+            error: None,
+            file: None,
+            outcome: None,
+            sink: None,
+            task: Some(Task { ask, deadline }),
+        }
+    }
 }
 
 /// What a call may read of durable state. Defined here, implemented where the store is known.

@@ -55,8 +55,8 @@ pub use sqlite::{SqliteOptions, SqliteStore};
 pub use trace::{Did, Listener, Standing, TraceStore};
 pub use types::{
     AfterFailure, Change, Claim, ClaimDeliveries, ClaimJobs, Counts, DeliveryFilter, DeliveryRecord,
-    FileCheckpoint, JobFilter, NewJob, RetentionRule, Run, RunId, SettleResult, Settlement, Stage,
-    StoreError, Submitted, Verdict,
+    FileCheckpoint, JobFilter, NewJob, PluginWrites, RetentionRule, Run, RunId, SettleResult, Settlement,
+    Stage, StoreError, Submitted, Verdict,
 };
 
 /// Durable state. Every method that changes something returns only after its commit is durable.
@@ -96,7 +96,20 @@ pub trait Store: Send + Sync + 'static {
     ///
     /// # Errors
     /// [`StoreError::Fenced`] when the run is no longer the job's: the runner stops.
-    async fn report(&self, run: RunId, command: Command) -> Result<Job, StoreError>;
+    async fn report(&self, run: RunId, command: Command) -> Result<Job, StoreError> {
+        self.conclude(run, command, Vec::new()).await
+    }
+
+    /// The same, with what components wrote to their state in this run: both or neither.
+    ///
+    /// # Errors
+    /// As [`Store::report`].
+    async fn conclude(
+        &self,
+        run: RunId,
+        command: Command,
+        writes: Vec<PluginWrites>,
+    ) -> Result<Job, StoreError>;
 
     /// Records what is durable of one file, fenced by the run.
     ///

@@ -157,5 +157,6 @@ pub fn call() -> Call {
         file: None,
         outcome: None,
         sink: None,
+        task: None,
     }
 }

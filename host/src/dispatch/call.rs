@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
-use crate::job::{PluginName, Reply, StateRead};
+use crate::job::{Answer, PluginName, Reply, StateRead};
 use crate::plugin::{Call, CallView, Function};
 use crate::store::{Claim, Stage, Store};
 
@@ -48,6 +48,7 @@ pub(super) async fn call(
         file: claim.file.clone(),
         outcome: claim.outcome,
         sink: claim.sink.clone(),
+        task: None,
     };
     let view = Arc::new(StoreView {
         store,
@@ -68,6 +69,7 @@ fn nothing_to_say() -> Reply {
         digest: String::new(),
         duration: Duration::ZERO,
         peak_memory: 0,
+        answer: Answer::Nothing,
     }
 }
 

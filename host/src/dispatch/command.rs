@@ -57,6 +57,7 @@ pub(super) async fn run(claim: &Claim, children: &Children, clock: &Clock) -> Re
         digest: String::new(),
         duration,
         peak_memory: 0,
+        answer: crate::job::Answer::Nothing,
     }
 }
 

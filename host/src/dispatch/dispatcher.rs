@@ -318,6 +318,7 @@ impl Dispatcher {
             digest: String::new(),
             duration: Duration::ZERO,
             peak_memory: 0,
+            answer: crate::job::Answer::Nothing,
         };
         self.settle(claim, reply, Vec::new());
     }

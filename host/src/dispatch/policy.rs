@@ -45,7 +45,7 @@ impl Policies {
             Interface::JobCallback | Interface::JobEnd => Policy::Bits,
             Interface::AsyncErrorNotify => Policy::ComPlus,
             Interface::ObjectSink => Policy::three_times(),
-            Interface::FinalRetry => Policy::DeadLetter,
+            Interface::FinalRetry | Interface::ServiceCall | Interface::Provider => Policy::DeadLetter,
         };
         match self.plugins.get(plugin) {
             Some(config) => FailurePolicy {

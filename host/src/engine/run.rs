@@ -1,6 +1,6 @@
 //! One run of one job, and the telling of its end.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, OnceLock, PoisonError};
 use std::time::Duration;
 
 use crate::clock::Clock;
@@ -26,6 +26,7 @@ pub(super) async fn run_job(
     let id = run.id();
     let kind = run.job.kind;
     let files = u32::try_from(run.files.len()).unwrap_or(u32::MAX);
+    let kept = Arc::clone(&control.writes);
     let end = match &runner {
         Some(runner) => runner.run(run, control).await,
         None => RunEnd::Fatal {
@@ -46,9 +47,13 @@ pub(super) async fn run_job(
         (RunEnd::Transient { error, retry_after }, _) => Command::TransientError { error, retry_after },
         (RunEnd::Fatal { error }, _) => Command::FatalError { error },
     };
+    let mut writes = Vec::new();
+    if matches!(command, Command::Finished { .. }) {
+        writes.append(&mut kept.lock().unwrap_or_else(PoisonError::into_inner));
+    }
     // The end must not get lost while the store is in trouble: it is told until it is heard.
     loop {
-        match store.report(id, command.clone()).await {
+        match store.conclude(id, command.clone(), writes.clone()).await {
             Ok(job) => {
                 tracing::info!(state = %job.state, "run ended: {}", command.verb());
                 job.intent?;

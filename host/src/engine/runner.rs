@@ -4,12 +4,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
-use crate::job::{Command, ErrorInfo, FileStatus, Job, Outcome};
-use crate::store::{FileCheckpoint, Run, RunId, Store, StoreError};
+use crate::job::{Command, ErrorInfo, FileStatus, Job, Outcome, PluginName, StateWrite};
+use crate::store::{FileCheckpoint, PluginWrites, Run, RunId, Store, StoreError};
 
 use super::{Quota, Throttle};
 
@@ -90,6 +90,8 @@ pub struct RunControl {
     pub quota: Option<Arc<Quota>>,
     /// Whether a later run could go on from here.
     pub(super) resumable: Arc<AtomicBool>,
+    /// What components wrote to their state in this run.
+    pub(super) writes: Arc<Mutex<Vec<PluginWrites>>>,
 }
 
 impl RunControl {
@@ -111,6 +113,7 @@ impl RunControl {
             throttle,
             quota: cap.map(|most| Arc::new(Quota::new(most, &run.files))),
             resumable: Arc::new(AtomicBool::new(true)),
+            writes: Arc::default(),
         }
     }
 
@@ -118,6 +121,15 @@ impl RunControl {
     /// again keeps its slot beyond its time slice.
     pub fn set_resumable(&self, resumable: bool) {
         self.resumable.store(resumable, Ordering::Relaxed);
+    }
+
+    /// What a component wrote to its state: it is committed with the end of the run if that is
+    /// [`RunEnd::Finished`], else forgotten.
+    pub fn keep_writes(&self, plugin: PluginName, writes: Vec<StateWrite>) {
+        if !writes.is_empty() {
+            let mut kept = self.writes.lock().unwrap_or_else(PoisonError::into_inner);
+            kept.push(PluginWrites { plugin, writes });
+        }
     }
 
     /// The other side answered and bytes flow (B-23): the job's error object vanishes.

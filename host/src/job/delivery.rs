@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::model::words;
-use super::{Command, FailureRecord};
+use super::{Command, FailureRecord, QueryFault, QueryPage};
 
 words! {
     /// Where a delivery stands.
@@ -61,7 +61,21 @@ impl StateRead {
     }
 }
 
-/// What one call into a handler brought back. Requests and writes are kept only when the verdict
+/// What a call that does work brings back, beside its verdict.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub enum Answer {
+    /// It was a handler: there is nothing else.
+    #[default]
+    Nothing,
+    /// What `service-call.on-call` returned.
+    Output(String),
+    /// What `provider.fetch` returned.
+    Page(QueryPage),
+    /// What `provider.fetch` said of its failure.
+    Fault(Box<QueryFault>),
+}
+
+/// What one call into a component brought back. Requests and writes are kept only when the verdict
 /// is an acknowledgement.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Reply {
@@ -77,4 +91,6 @@ pub struct Reply {
     pub duration: Duration,
     /// Most linear memory the instance had, in bytes.
     pub peak_memory: u64,
+    /// What else it returned.
+    pub answer: Answer,
 }

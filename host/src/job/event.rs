@@ -44,6 +44,10 @@ words! {
         ObjectSink = "object-sink",
         /// The last call before the dead letters (C-75).
         FinalRetry = "final-retry",
+        /// Does batch work (C-07).
+        ServiceCall = "service-call",
+        /// Answers queries.
+        Provider = "provider",
     }
 }
 

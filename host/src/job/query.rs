@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::model::words;
-use super::{Code, ErrorInfo};
+use super::{Code, ErrorInfo, ProviderError};
 
 /// It is kept in the job's row.
 const TEXT_BYTES_MAX: usize = 64 << 10;
@@ -200,6 +200,28 @@ pub struct Completion {
     pub dropped: u64,
     /// Always there when it failed (W-43).
     pub error: Option<ErrorInfo>,
+}
+
+/// Some of the answer of a component that is asked (`provider.fetch`).
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct QueryPage {
+    /// Names of the columns.
+    pub columns: Vec<String>,
+    /// The objects, each with a value for every column.
+    pub rows: Vec<Vec<Value>>,
+    /// What to ask with for the rest.
+    pub next: Option<String>,
+    /// Objects in all, where that is known.
+    pub total: Option<u64>,
+}
+
+/// What a component says of a query that it cannot answer, beside its code and message.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct QueryFault {
+    /// Where in the text, in characters from 0.
+    pub position: Option<u32>,
+    /// Its own part of the error (W-45).
+    pub error: Option<ProviderError>,
 }
 
 /// What the sink of a query is told, beside the call and the job.

@@ -3,6 +3,7 @@
 
 mod convert;
 mod sink;
+mod work;
 
 use wasmtime::Store;
 use wasmtime::component::{
@@ -12,8 +13,8 @@ use wasmtime::component::{
 use self::v0_1::sexton::plugin as wit;
 use super::guest::Guest;
 use super::services::{Denied, Severity, StateError};
-use super::{Call, Function};
-use crate::job::{Code, Command, EventKind, SinkEvent};
+use super::{Ask, Call, Function};
+use crate::job::{Answer, Code, Command, EventKind, QueryFault, SinkEvent};
 
 mod v0_1 {
     wasmtime::component::bindgen!({
@@ -39,10 +40,12 @@ pub(super) struct GuestFailure {
     pub(super) message: String,
     /// The delay it would like.
     pub(super) retry_after_ms: Option<u32>,
+    /// What a provider said beside.
+    pub(super) fault: Option<Box<QueryFault>>,
 }
 
-/// What a handler function returned.
-pub(super) type Returned = Result<(), GuestFailure>;
+/// What a function returned.
+pub(super) type Returned = Result<Answer, GuestFailure>;
 
 /// Why an instance could not be called.
 #[derive(Debug)]
@@ -112,7 +115,7 @@ type WithCompletion = (
     wit::types::JobSnapshot,
     wit::types::Completion,
 );
-type Answer = (Result<(), wit::types::Failure>,);
+type Told = (Result<(), wit::types::Failure>,);
 
 /// Checks that `index` has the type this host calls `function` with (HW-03).
 ///
@@ -125,14 +128,16 @@ pub(super) fn typecheck(
     function: Function,
 ) -> wasmtime::Result<()> {
     match shape(function) {
-        Shape::Two => drop(instance.get_typed_func::<Two, Answer>(&mut *store, index)?),
-        Shape::WithError => drop(instance.get_typed_func::<WithError, Answer>(&mut *store, index)?),
-        Shape::WithFile => drop(instance.get_typed_func::<WithFile, Answer>(&mut *store, index)?),
-        Shape::WithEnd => drop(instance.get_typed_func::<WithEnd, Answer>(&mut *store, index)?),
-        Shape::WithObjects => drop(instance.get_typed_func::<WithObjects, Answer>(&mut *store, index)?),
-        Shape::WithProgress => drop(instance.get_typed_func::<WithProgress, Answer>(&mut *store, index)?),
-        Shape::WithPath => drop(instance.get_typed_func::<WithPath, Answer>(&mut *store, index)?),
-        Shape::WithCompletion => drop(instance.get_typed_func::<WithCompletion, Answer>(&mut *store, index)?),
+        Shape::Two => drop(instance.get_typed_func::<Two, Told>(&mut *store, index)?),
+        Shape::WithError => drop(instance.get_typed_func::<WithError, Told>(&mut *store, index)?),
+        Shape::WithFile => drop(instance.get_typed_func::<WithFile, Told>(&mut *store, index)?),
+        Shape::WithEnd => drop(instance.get_typed_func::<WithEnd, Told>(&mut *store, index)?),
+        Shape::WithObjects => drop(instance.get_typed_func::<WithObjects, Told>(&mut *store, index)?),
+        Shape::WithProgress => drop(instance.get_typed_func::<WithProgress, Told>(&mut *store, index)?),
+        Shape::WithPath => drop(instance.get_typed_func::<WithPath, Told>(&mut *store, index)?),
+        Shape::WithCompletion => drop(instance.get_typed_func::<WithCompletion, Told>(&mut *store, index)?),
+        Shape::Work => drop(instance.get_typed_func::<WithPath, work::Output>(&mut *store, index)?),
+        Shape::Ask => drop(instance.get_typed_func::<work::Ask, work::Page>(&mut *store, index)?),
     }
     Ok(())
 }
@@ -146,6 +151,8 @@ enum Shape {
     WithProgress,
     WithPath,
     WithCompletion,
+    Work,
+    Ask,
 }
 
 fn shape(function: Function) -> Shape {
@@ -157,6 +164,8 @@ fn shape(function: Function) -> Shape {
         Function::Event(EventKind::OnProgress) => Shape::WithProgress,
         Function::Event(EventKind::OnObjectPut) => Shape::WithPath,
         Function::Event(EventKind::OnCompleted) => Shape::WithCompletion,
+        Function::OnCall => Shape::Work,
+        Function::Fetch => Shape::Ask,
         Function::Event(EventKind::JobTransferred | EventKind::JobModification)
         | Function::FinalServerRetry
         | Function::FinalClientRetry => Shape::Two,
@@ -193,6 +202,22 @@ pub(super) async fn call(
             let how = how.ok_or(CallError::Incomplete("the event carries no outcome"))?;
             run::<WithEnd>(store, pre, index, (info, job, how, error)).await
         }
+        Shape::Work | Shape::Ask => {
+            let task = call.task.as_ref();
+            let task = task.ok_or(CallError::Incomplete("the call carries no work"))?;
+            match &task.ask {
+                Ask::Call(input) => {
+                    let params = (info, job, input.clone());
+                    let (answer,) = invoke::<_, work::Output>(store, pre, index, params).await?;
+                    Ok(answer.map(Answer::Output).map_err(failure))
+                }
+                Ask::Fetch { text, limit, cursor } => {
+                    let ask = work::query(text, *limit, cursor.as_deref());
+                    let (answer,) = invoke::<_, work::Page>(store, pre, index, (info, ask)).await?;
+                    Ok(work::page(answer))
+                }
+            }
+        }
         Shape::WithObjects | Shape::WithProgress | Shape::WithPath | Shape::WithCompletion => {
             let told = call.sink.as_ref();
             match told.ok_or(CallError::Incomplete("the event carries nothing for a sink"))? {
@@ -222,17 +247,34 @@ async fn run<P>(
 ) -> Result<Returned, CallError>
 where
     P: ComponentNamedList + Lower + Send + Sync + 'static,
-    Answer: ComponentNamedList + Lift,
+{
+    let (answer,) = invoke::<P, Told>(store, pre, index, params).await?;
+    Ok(answer.map(|()| Answer::Nothing).map_err(failure))
+}
+
+async fn invoke<P, R>(
+    store: &mut Store<Guest>,
+    pre: &InstancePre<Guest>,
+    index: &ComponentExportIndex,
+    params: P,
+) -> Result<R, CallError>
+where
+    P: ComponentNamedList + Lower + Send + Sync + 'static,
+    R: ComponentNamedList + Lift + Send + Sync + 'static,
 {
     let instance = pre.instantiate_async(&mut *store).await?;
-    let function = instance.get_typed_func::<P, Answer>(&mut *store, index)?;
-    let (answer,) = function.call_async(&mut *store, params).await?;
-    Ok(answer.map_err(|failure| GuestFailure {
+    let function = instance.get_typed_func::<P, R>(&mut *store, index)?;
+    Ok(function.call_async(&mut *store, params).await?)
+}
+
+fn failure(failure: wit::types::Failure) -> GuestFailure {
+    GuestFailure {
         permanent: matches!(failure.kind, wit::types::FailureKind::Permanent),
         code: Code(failure.code),
         message: failure.message,
         retry_after_ms: failure.retry_after_ms,
-    }))
+        fault: None,
+    }
 }
 
 fn refusal(denied: Denied) -> wit::job_control::Refusal {

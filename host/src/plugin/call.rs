@@ -12,9 +12,9 @@ use super::guest::Guest;
 use super::load::Served;
 use super::services::Services;
 use super::ticker::{Running, Ticker};
-use super::{Call, SharedView};
+use super::{Call, Function, SharedView};
 use crate::clock::Clock;
-use crate::job::{FailureRecord, Reply};
+use crate::job::{Answer, FailureRecord, Reply};
 
 /// How long a call waits for a slot: as long as the default deadline, after which at least one slot
 /// must have become free unless every plugin was given more time.
@@ -30,11 +30,17 @@ pub(super) struct Core {
     pub(super) clock: Clock,
     /// One permit for each call that may run.
     pub(super) slots: Arc<Semaphore>,
+    /// The same for components that do a job's work, which may take long: handlers never wait for them.
+    pub(super) work_slots: Arc<Semaphore>,
 }
 
 impl Core {
     /// Room for one call; `None` when there was none for too long.
-    async fn slot(&self) -> Option<OwnedSemaphorePermit> {
+    async fn slot(&self, function: Function, deadline: Duration) -> Option<OwnedSemaphorePermit> {
+        if function.is_work() {
+            let waited = tokio::time::timeout(deadline, Arc::clone(&self.work_slots).acquire_owned());
+            return waited.await.ok()?.ok();
+        }
         // Dispatch starts no more calls than there are slots, so a timer is hardly ever needed.
         if let Ok(permit) = Arc::clone(&self.slots).try_acquire_owned() {
             return Some(permit);
@@ -72,12 +78,13 @@ pub(super) async fn run(core: Arc<Core>, served: Arc<Served>, call: Arc<Call>, v
             served.name
         )));
     };
-    let Some(permit) = core.slot().await else {
+    let settings = &served.settings;
+    let deadline = call.task.as_ref().map_or(settings.deadline, |task| task.deadline);
+    let Some(permit) = core.slot(call.function, deadline).await else {
         return refuse(Finding::overload("no slot became free in time"));
     };
-    let settings = &served.settings;
     let started = Instant::now();
-    let ends = started + settings.deadline;
+    let ends = started + deadline;
     let config = Arc::clone(&settings.config);
     let services = Services::for_call(
         served.name.clone(),
@@ -92,15 +99,16 @@ pub(super) async fn run(core: Arc<Core>, served: Arc<Served>, call: Arc<Call>, v
     };
     let mut store = guest.into_store(&core.engine, ends);
     let running: Running = core.ticker.running();
-    let deadline_ms = u32::try_from(settings.deadline.as_millis()).unwrap_or(u32::MAX);
+    let deadline_ms = u32::try_from(deadline.as_millis()).unwrap_or(u32::MAX);
     let answer = bindings::call(&mut store, &served.pre, index, &call, deadline_ms);
-    let ended = match tokio::time::timeout(settings.deadline, answer).await {
+    let ended = match tokio::time::timeout(deadline, answer).await {
         Ok(Ok(returned)) => Ended::Answered(returned),
         Ok(Err(error)) => Ended::Broken(error),
         Err(_) => Ended::TimedOut,
     };
     drop(running);
-    let reply = conclude(core, served, &call, store.data_mut(), ended, started.elapsed());
+    let took = (started.elapsed(), deadline);
+    let reply = conclude(core, served, &call, store.data_mut(), ended, took);
     Done {
         reply,
         rest: Some((store, permit)),
@@ -119,31 +127,36 @@ fn conclude(
     call: &Call,
     guest: &mut Guest,
     ended: Ended,
-    duration: Duration,
+    (duration, deadline): (Duration, Duration),
 ) -> Reply {
-    let finding = match &ended {
-        Ended::Answered(Ok(())) => None,
-        Ended::Answered(Err(failure)) => Some(Finding::returned(failure)),
-        Ended::Broken(error) => Some(Finding::broken(error, &guest.meter, served.settings.deadline)),
-        Ended::TimedOut => Some(Finding::timeout(served.settings.deadline)),
+    let finished = match ended {
+        Ended::Answered(Ok(answer)) => Ok(answer),
+        Ended::Answered(Err(failure)) => Err((Finding::returned(&failure), failure.fault)),
+        Ended::Broken(error) => Err((Finding::broken(&error, &guest.meter, deadline), None)),
+        Ended::TimedOut => Err((Finding::timeout(deadline), None)),
     };
     report_output(served, guest);
     let peak_memory = guest.meter.peak();
-    let Some(finding) = finding else {
-        let (requests, state_writes) = guest.services.take_decisions();
-        return Reply {
-            verdict: Ok(()),
-            requests,
-            state_writes,
-            digest: served.digest.clone(),
-            duration,
-            peak_memory,
-        };
+    let (finding, fault) = match finished {
+        Err(finding) => finding,
+        Ok(answer) => {
+            let (requests, state_writes) = guest.services.take_decisions();
+            return Reply {
+                verdict: Ok(()),
+                requests,
+                state_writes,
+                digest: served.digest.clone(),
+                duration,
+                peak_memory,
+                answer,
+            };
+        }
     };
     // What a failed call had decided dies with it (HB-04).
     let mut reply = failed(&core.clock, call, &served.digest, finding);
     reply.duration = duration;
     reply.peak_memory = peak_memory;
+    reply.answer = fault.map_or(Answer::Nothing, Answer::Fault);
     if let Err(record) = &mut reply.verdict {
         record.duration = duration;
         record.peak_memory = peak_memory;
@@ -192,5 +205,6 @@ pub(super) fn failed(clock: &Clock, call: &Call, digest: &str, finding: Finding)
         digest: digest.to_owned(),
         duration: Duration::ZERO,
         peak_memory: 0,
+        answer: Answer::Nothing,
     }
 }

@@ -17,6 +17,9 @@ const RESERVATION_MAX: u64 = 1 << 30;
 const GUARD: u64 = 64 << 10;
 /// Trial instantiations take slots beside the calls.
 pub(super) const SPARE_SLOTS: usize = 4;
+/// Components that do a job's work at the same time. They may take minutes, so they have slots of their
+/// own; more of them than this would only share the same processors.
+pub(super) const WORK_SLOTS: usize = 16;
 /// One component can be 38 core instances (HW-06).
 const CORE_INSTANCES: u32 = 40;
 /// Memories per instance: script engines have two or three (HL-01).
@@ -64,7 +67,7 @@ fn config(reservation: u64) -> Config {
 }
 
 fn pool(reservation: u64, calls: usize) -> PoolingAllocationConfig {
-    let slots = u32::try_from(calls.saturating_add(SPARE_SLOTS)).unwrap_or(u32::MAX);
+    let slots = u32::try_from(calls.saturating_add(WORK_SLOTS + SPARE_SLOTS)).unwrap_or(u32::MAX);
     let memory = usize::try_from(reservation).unwrap_or(usize::MAX);
     let mut pool = PoolingAllocationConfig::new();
     pool.total_component_instances(slots)

@@ -269,6 +269,7 @@ mod tests {
             code: Code::OK,
             message: "x".repeat(10_000),
             retry_after_ms: Some(u32::MAX),
+            fault: None,
         });
         assert_eq!(finding.class, FailureClass::ErrorTransient);
         assert_eq!(finding.code, Code::FAIL);

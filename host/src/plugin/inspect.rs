@@ -257,7 +257,10 @@ impl Surface {
             .iter()
             .filter_map(|(function, _)| match function {
                 Function::Event(kind) => Some(*kind),
-                Function::FinalServerRetry | Function::FinalClientRetry => None,
+                Function::FinalServerRetry
+                | Function::FinalClientRetry
+                | Function::OnCall
+                | Function::Fetch => None,
             })
             .collect()
     }
@@ -265,16 +268,19 @@ impl Surface {
 
 /// The functions of an interface.
 fn functions(interface: Interface) -> Vec<(Function, &'static str)> {
-    if interface == Interface::FinalRetry {
-        return vec![
-            (Function::FinalServerRetry, Function::FinalServerRetry.name()),
-            (Function::FinalClientRetry, Function::FinalClientRetry.name()),
-        ];
-    }
-    EventKind::ALL
-        .iter()
-        .filter(|kind| kind.interface() == interface)
-        .map(|kind| (Function::Event(*kind), kind.as_str()))
+    let functions = match interface {
+        Interface::FinalRetry => vec![Function::FinalServerRetry, Function::FinalClientRetry],
+        Interface::ServiceCall => vec![Function::OnCall],
+        Interface::Provider => vec![Function::Fetch],
+        _ => EventKind::ALL
+            .iter()
+            .filter(|kind| kind.interface() == interface)
+            .map(|kind| Function::Event(*kind))
+            .collect(),
+    };
+    functions
+        .into_iter()
+        .map(|function| (function, function.name()))
         .collect()
 }
 
@@ -363,6 +369,6 @@ mod tests {
     #[test]
     fn every_handler_function_belongs_to_one_interface() {
         let all: usize = Interface::ALL.iter().map(|i| functions(*i).len()).sum();
-        assert_eq!(all, EventKind::ALL.len() + 2);
+        assert_eq!(all, EventKind::ALL.len() + 4);
     }
 }

@@ -48,7 +48,7 @@ pub(super) enum Refusal {
     },
     /// Nothing to call.
     #[error(
-        "it exports no handler of {SPOKEN} (job-callback, job-end, async-error-notify, final-retry); it exports {found}"
+        "it exports no handler of {SPOKEN} (job-callback, job-end, async-error-notify, object-sink, final-retry, service-call, provider); it exports {found}"
     )]
     NoHandler {
         /// What it exports instead.

@@ -12,7 +12,7 @@ use tracing::Instrument as _;
 
 use super::call::{self, Core};
 use super::compile::Compiler;
-use super::engine::{host_engine, reservation};
+use super::engine::{WORK_SLOTS, host_engine, reservation};
 use super::entry::Entry;
 use super::failure::Finding;
 use super::keep::Keep;
@@ -163,6 +163,7 @@ impl PluginRoom {
             engine,
             clock: options.clock,
             slots: Arc::new(Semaphore::new(calls)),
+            work_slots: Arc::new(Semaphore::new(WORK_SLOTS)),
         });
         let loader = Loader::new(Arc::clone(&core), compiler);
         let scanner = Scanner::new(options.plugin_dir);

@@ -78,6 +78,7 @@ pub(super) fn call(event: &str) -> Call {
         file: None,
         outcome: Some(Outcome::Failed),
         sink: None,
+        task: None,
     }
 }
 

@@ -42,6 +42,7 @@ impl Vetter {
             engine,
             clock: Clock::real(),
             slots: Arc::new(Semaphore::new(1)),
+            work_slots: Arc::new(Semaphore::new(1)),
         });
         Ok(Self {
             compiler: compile_engine(RESERVATION_MIN).map_err(RoomError::Engine)?,

@@ -15,8 +15,8 @@ use crate::job::{Command, DeliveryId, FileStatus, Job, JobId, PluginName, Router
 use super::writer::FULL;
 use super::{
     Change, Claim, ClaimDeliveries, ClaimJobs, Counts, DeliveryFilter, DeliveryRecord, FileCheckpoint,
-    HoldJobs, JobFilter, JobMatch, JobPage, NewJob, RetentionRule, Run, RunId, SettleResult, Settlement,
-    Store, StoreError, Submitted,
+    HoldJobs, JobFilter, JobMatch, JobPage, NewJob, PluginWrites, RetentionRule, Run, RunId, SettleResult,
+    Settlement, Store, StoreError, Submitted,
 };
 
 words! {
@@ -187,8 +187,14 @@ impl Store for FaultStore {
         self.through(Verb::HoldJobs, self.inner.hold_jobs(ask)).await
     }
 
-    async fn report(&self, run: RunId, command: Command) -> Result<Job, StoreError> {
-        self.through(Verb::Report, self.inner.report(run, command)).await
+    async fn conclude(
+        &self,
+        run: RunId,
+        command: Command,
+        writes: Vec<PluginWrites>,
+    ) -> Result<Job, StoreError> {
+        self.through(Verb::Report, self.inner.conclude(run, command, writes))
+            .await
     }
     async fn checkpoint(&self, run: RunId, file: FileCheckpoint) -> Result<(), StoreError> {
         self.through(Verb::Checkpoint, self.inner.checkpoint(run, file))

@@ -7,7 +7,7 @@ use crate::job::{Code, Command, FileStatus, Job, JobId, JobKind, JobState, Progr
 use super::journal::Note;
 use super::rows::{Active, StoredJob, int, load_files, load_job, load_job_at, pool, rank, to_json};
 use super::writer::{Done, Work};
-use super::{FileCheckpoint, NewJob, RunId, StoreError, Submitted};
+use super::{FileCheckpoint, NewJob, PluginWrites, RunId, StoreError, Submitted};
 
 impl Work<'_> {
     pub(super) fn submit(&mut self, new: &NewJob) -> Done<Submitted> {
@@ -159,9 +159,12 @@ impl Work<'_> {
         Ok(stored.job)
     }
 
-    pub(super) fn report(&mut self, run: RunId, command: &Command) -> Done<Job> {
+    pub(super) fn conclude(&mut self, run: RunId, command: &Command, writes: &[PluginWrites]) -> Done<Job> {
         let mut stored = self.fenced(run)?;
         self.apply(&mut stored, command)?;
+        for one in writes {
+            self.write_state(&one.plugin, &one.writes)?;
+        }
         Ok(stored.job)
     }
 

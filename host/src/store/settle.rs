@@ -3,7 +3,7 @@
 
 use rusqlite::params;
 
-use crate::job::{Command, DeliveryState, FailureRecord, Role, StateRead, StateWrite};
+use crate::job::{Command, DeliveryState, FailureRecord, PluginName, Role, StateRead, StateWrite};
 
 use super::read::plugin_state;
 use super::rows::{StoredDelivery, int, load_delivery, load_job_at, stage_word, to_json};
@@ -78,7 +78,7 @@ impl Work<'_> {
                 // `--hold` rules or the like can only differ if the revision had moved.
                 self.apply(&mut stored, request)?;
             }
-            self.write_state(delivery, writes)?;
+            self.write_state(&delivery.record.plugin, writes)?;
             SettleResult::Settled
         };
         let word = if result == SettleResult::Superseded {
@@ -119,8 +119,8 @@ impl Work<'_> {
         Ok(false)
     }
 
-    fn write_state(&self, delivery: &StoredDelivery, writes: &[StateWrite]) -> Done<()> {
-        let plugin = delivery.record.plugin.as_str();
+    pub(super) fn write_state(&self, plugin: &PluginName, writes: &[StateWrite]) -> Done<()> {
+        let plugin = plugin.as_str();
         for write in writes {
             match &write.value {
                 Some(value) => self

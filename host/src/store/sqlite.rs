@@ -20,8 +20,8 @@ use super::rows::{load_files, load_job};
 use super::writer::{DAMAGED, Damage, Done, Work, Writer, keep_plans};
 use super::{
     Change, Claim, ClaimDeliveries, ClaimJobs, Counts, DeliveryFilter, DeliveryRecord, FileCheckpoint,
-    HoldJobs, JobFilter, JobMatch, JobPage, NewJob, RetentionRule, Run, RunId, SettleResult, Settlement,
-    Store, StoreError, Submitted, list, read, tally,
+    HoldJobs, JobFilter, JobMatch, JobPage, NewJob, PluginWrites, RetentionRule, Run, RunId, SettleResult,
+    Settlement, Store, StoreError, Submitted, list, read, tally,
 };
 
 /// Changes a watcher may lag behind before it must look for itself.
@@ -224,8 +224,15 @@ impl Store for SqliteStore {
         self.writer.write(move |work| work.hold_jobs(&ask)).await
     }
 
-    async fn report(&self, run: RunId, command: Command) -> Result<Job, StoreError> {
-        self.writer.write(move |work| work.report(run, &command)).await
+    async fn conclude(
+        &self,
+        run: RunId,
+        command: Command,
+        writes: Vec<PluginWrites>,
+    ) -> Result<Job, StoreError> {
+        self.writer
+            .write(move |work| work.conclude(run, &command, &writes))
+            .await
     }
 
     async fn checkpoint(&self, run: RunId, file: FileCheckpoint) -> Result<(), StoreError> {

@@ -11,8 +11,8 @@ use crate::job::{Command, DeliveryId, FileStatus, Job, JobId, PluginName, Router
 
 use super::{
     AfterFailure, Change, Claim, ClaimDeliveries, ClaimJobs, Counts, DeliveryFilter, DeliveryRecord,
-    FileCheckpoint, HoldJobs, JobFilter, JobMatch, JobPage, NewJob, RetentionRule, Run, RunId, SettleResult,
-    Settlement, Store, StoreError, Submitted, Verdict,
+    FileCheckpoint, HoldJobs, JobFilter, JobMatch, JobPage, NewJob, PluginWrites, RetentionRule, Run, RunId,
+    SettleResult, Settlement, Store, StoreError, Submitted, Verdict,
 };
 
 /// Rows that a line shows; far more than a test makes.
@@ -182,8 +182,13 @@ impl Store for TraceStore {
         self.inner.hold_jobs(ask).await
     }
 
-    async fn report(&self, run: RunId, command: Command) -> Result<Job, StoreError> {
-        let verb = self.inner.report(run, command.clone());
+    async fn conclude(
+        &self,
+        run: RunId,
+        command: Command,
+        writes: Vec<PluginWrites>,
+    ) -> Result<Job, StoreError> {
+        let verb = self.inner.conclude(run, command.clone(), writes);
         let did = |said: &Result<_, _>| Some(Did::Reported(run.job, command, said.is_ok()));
         self.traced(verb, did).await
     }

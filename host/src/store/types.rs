@@ -88,6 +88,15 @@ impl Run {
     }
 }
 
+/// What one component wrote to its state.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PluginWrites {
+    /// Whose state.
+    pub plugin: PluginName,
+    /// In order.
+    pub writes: Vec<StateWrite>,
+}
+
 /// What is durable of one file, told by its runner.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FileCheckpoint {

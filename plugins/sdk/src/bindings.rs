@@ -79,6 +79,16 @@ handler_world!(
     "object-sink-plugin"
 );
 handler_world!(
+    /// `service-call`
+    service_call,
+    "service-call-plugin"
+);
+handler_world!(
+    /// `provider`
+    provider,
+    "provider-plugin"
+);
+handler_world!(
     /// `final-retry`
     final_retry,
     "final-retry-plugin"

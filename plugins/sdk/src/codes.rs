@@ -33,6 +33,13 @@ pub const SX_E_DEADLINE: Code = 0xA05E_0003;
 /// The host ended while the work ran.
 pub const SX_E_INTERRUPTED: Code = 0xA05E_0007;
 
+/// A provider failed in general.
+pub const WBEM_E_FAILED: Code = 0x8004_1001;
+/// There is no such thing: a table, a column.
+pub const WBEM_E_NOT_FOUND: Code = 0x8004_1002;
+/// The query cannot be understood.
+pub const WBEM_E_INVALID_QUERY: Code = 0x8004_1017;
+
 /// The code of an HTTP status: 403 is `0x80190193`.
 #[must_use]
 pub const fn http(status: u16) -> Code {

@@ -194,6 +194,12 @@ macro_rules! __export_one {
     (ObjectSink, $handler:ident) => {
         $crate::__export_as!(ObjectSink, object_sink, $handler);
     };
+    (ServiceCall, $handler:ident) => {
+        $crate::__export_as!(ServiceCall, service_call, $handler);
+    };
+    (Provider, $handler:ident) => {
+        $crate::__export_as!(Provider, provider, $handler);
+    };
     (FinalRetry, $handler:ident) => {
         $crate::__export_as!(FinalRetry, final_retry, $handler);
     };
@@ -201,7 +207,8 @@ macro_rules! __export_one {
         compile_error!(concat!(
             "`",
             stringify!($other),
-            "` is no handler interface; there are JobCallback, JobEnd, AsyncErrorNotify, ObjectSink and FinalRetry"
+            "` is no handler interface; there are JobCallback, JobEnd, AsyncErrorNotify, ObjectSink, FinalRetry, \
+             ServiceCall and Provider"
         ));
     };
 }

@@ -41,6 +41,7 @@ pub mod state;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod testing;
 mod types;
+mod work;
 
 #[cfg(feature = "json")]
 pub use event::Event;
@@ -51,3 +52,4 @@ pub use types::{
     JobKind, JobSnapshot, JobState, Leg, ObjectBatch, ObjectChange, Outcome, Priority, ProviderError,
     QueryProgress, Refusal, Severity, StateError, StatusClass, Value,
 };
+pub use work::{Page, Provider, Query, QueryFailure, ServiceCall};

@@ -163,5 +163,6 @@ pub(super) fn reply(job: &job::Job, attempt: u32, digest: &str, said: Said, at: 
         digest: digest.to_owned(),
         duration: Duration::ZERO,
         peak_memory: 0,
+        answer: sexton::job::Answer::Nothing,
     }
 }

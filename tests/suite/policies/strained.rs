@@ -138,5 +138,6 @@ fn failed(class: FailureClass, attempt: u32) -> Reply {
         digest: String::new(),
         duration: Duration::ZERO,
         peak_memory: 0,
+        answer: sexton::job::Answer::Nothing,
     }
 }

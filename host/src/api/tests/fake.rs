@@ -14,8 +14,8 @@ use crate::job::{
 };
 use crate::store::{
     Change, Claim, ClaimDeliveries, ClaimJobs, Counts, DeliveryFilter, DeliveryRecord, FileCheckpoint,
-    HoldJobs, JobFilter, JobMatch, JobPage, NewJob, RetentionRule, Run, RunId, SettleResult, Settlement,
-    Store, StoreError, Submitted,
+    HoldJobs, JobFilter, JobMatch, JobPage, NewJob, PluginWrites, RetentionRule, Run, RunId, SettleResult,
+    Settlement, Store, StoreError, Submitted,
 };
 
 pub(super) struct FakeStore {
@@ -175,7 +175,7 @@ impl Store for FakeStore {
     async fn hold_jobs(&self, _: HoldJobs) -> Result<bool, StoreError> {
         unasked()
     }
-    async fn report(&self, _: RunId, _: Command) -> Result<Job, StoreError> {
+    async fn conclude(&self, _: RunId, _: Command, _: Vec<PluginWrites>) -> Result<Job, StoreError> {
         unasked()
     }
     async fn checkpoint(&self, _: RunId, _: FileCheckpoint) -> Result<(), StoreError> {

@@ -153,6 +153,7 @@ impl Scripted {
             digest: "d".to_owned(),
             duration: Duration::ZERO,
             peak_memory: 0,
+            answer: crate::job::Answer::Nothing,
         }
     }
 }

@@ -43,14 +43,14 @@ async fn world(n: usize) -> (Bench, Bare) {
         let at = work.now;
         for run in all_runs(work, n)? {
             let error = error(403, run.job.attempt, at);
-            work.report(run.id(), &Command::FatalError { error })?;
+            work.conclude(run.id(), &Command::FatalError { error }, &[])?;
         }
         assert_eq!(broken.len(), n);
         let waits = many(work, n, "http://waits:1/x")?;
         for run in all_runs(work, n)? {
             let error = error(503, run.job.attempt, at);
             let retry_after = Some(Duration::from_secs(3600));
-            work.report(run.id(), &Command::TransientError { error, retry_after })?;
+            work.conclude(run.id(), &Command::TransientError { error, retry_after }, &[])?;
         }
         assert_eq!(waits.len(), n);
         // One job with a great many deliveries of one pair, each behind the one before.

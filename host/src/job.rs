@@ -10,6 +10,7 @@ mod change;
 mod code;
 mod command;
 mod delivery;
+mod elsewhere;
 mod error;
 mod event;
 mod extended;

@@ -1,6 +1,8 @@
 //! What the handlers of a job are told, and what they may do about it: the notification contract of
 //! BITS, through the real program and a real component. Its order and its times: `store::tests::notify`.
 
+mod leading;
+
 use serde_json::Value;
 use sexton_tests::guests::{self, MOODY};
 use sexton_tests::host::TestHost;

@@ -17,13 +17,13 @@ use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
 use crate::fail_fast::{FailFast, Report};
-use crate::job::{DeliveryId, FailureRecord, OwnerName, PluginName, Refusal, Reply, StateRead, Timestamp};
+use crate::job::{Code, DeliveryId, FailureRecord, OwnerName, PluginName, Refusal, Reply, StateRead, Timestamp};
 use crate::plugin::{Call, Exports, PluginRoom, SharedView};
 use crate::store::{
     AfterFailure, Change, Claim, ClaimDeliveries, Settlement, Stage, Store, StoreError, Verdict,
 };
 
-use super::call::call;
+use super::call::{CheckRemotes, call};
 use super::command;
 use super::policy::{Policies, runs_command};
 use super::words::{host_fault, log_failure, report};
@@ -88,6 +88,7 @@ pub struct Dispatcher {
     clock: Clock,
     settings: DispatchSettings,
     fail_fast: FailFast,
+    check_remotes: CheckRemotes,
     busy: BTreeMap<(OwnerName, PluginName), usize>,
     /// Claimed by us and not settled yet.
     under_way: HashSet<DeliveryId>,
@@ -133,6 +134,10 @@ impl Dispatcher {
             clock,
             settings,
             fail_fast,
+            check_remotes: Arc::new(|_| {
+                let why = "this host fetches nothing".to_owned();
+                Err((Code::NOTIMPL, why))
+            }),
             busy: BTreeMap::new(),
             under_way: HashSet::new(),
             tasks: JoinSet::new(),
@@ -144,6 +149,13 @@ impl Dispatcher {
             settling: 0,
             fatal: None,
         }
+    }
+
+    /// With what tells whether a file can be fetched from where a handler leads it; without, none can.
+    #[must_use]
+    pub fn checking(mut self, check_remotes: CheckRemotes) -> Self {
+        self.check_remotes = check_remotes;
+        self
     }
 
     /// Runs until `stop` fires, then lets running calls end and settles them.
@@ -258,11 +270,12 @@ impl Dispatcher {
         *self.busy.entry(pair(&claim)).or_insert(0) += 1;
         let handlers = Arc::clone(&self.handlers);
         let (store, clock) = (Arc::clone(&self.store), self.clock.clone());
+        let check_remotes = Arc::clone(&self.check_remotes);
         let children = self.fail_fast.children.clone();
         let call = async move {
             let (reply, reads) = match claim.delivery.stage {
                 Stage::Command => (command::run(&claim, &children, &clock).await, Vec::new()),
-                Stage::Handler | Stage::Final => call(&claim, handlers, store).await,
+                Stage::Handler | Stage::Final => call(&claim, handlers, store, check_remotes).await,
             };
             Ended::Called(Box::new(claim), reply, reads)
         };

@@ -1,6 +1,7 @@
 //! What the handlers of a job are told, and what they may do about it: the notification contract of
 //! BITS, through the real program and a real component. Its order and its times: `store::tests::notify`.
 
+mod command;
 mod leading;
 
 use serde_json::Value;

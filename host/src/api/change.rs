@@ -15,9 +15,7 @@ use super::limits::check_spec;
 use super::request::{FileRequest, PrefixRequest, RemoteRequest};
 use super::server::Peer;
 use super::view::{JobView, RenamedView};
-use crate::job::{
-    Code, Command, FileSpec, Job, JobChange, JobId, JobSpec, Profile, PropertyError,
-};
+use crate::job::{Code, Command, FileSpec, Job, JobChange, JobId, JobSpec, Profile, PropertyError};
 use crate::store::NewJob;
 
 /// `PATCH /v1/jobs/{id}`: B-05, B-41, B-156.

@@ -96,7 +96,7 @@ pub struct JobView {
     pub labels: BTreeMap<String, String>,
     /// Opaque text echoed to handlers.
     pub context: String,
-    /// Program and arguments run when the handler fails.
+    /// Program and arguments run when the handler fails or there is none.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notify_command: Vec<String>,
     /// What only transfers have, without values that open a door.

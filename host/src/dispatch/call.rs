@@ -65,7 +65,8 @@ pub(super) async fn call(
     (reply, reads.into_values().collect())
 }
 
-fn nothing_to_say() -> Reply {
+/// Acknowledged, and nothing decided.
+pub(super) fn nothing_to_say() -> Reply {
     Reply {
         verdict: Ok(()),
         requests: Vec::new(),

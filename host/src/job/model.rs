@@ -212,7 +212,7 @@ pub struct JobSpec {
     /// The call's own handler: decides before any subscription.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub handler: Option<PluginName>,
-    /// Program and arguments run when the handler fails (B-114); never a shell string.
+    /// Program and arguments run when the handler fails or there is none (B-114, B-115); never a shell string.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notify_command: Vec<String>,
     /// What its handlers are told; `None` leaves it to the subscriptions (B-98).

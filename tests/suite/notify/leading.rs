@@ -5,8 +5,7 @@ use super::*;
 
 /// A host whose handler leads files to where the job's context says.
 fn leading(mood: &str) -> (Web, TestHost) {
-    let table =
-        format!("on_failure = \"dead-letter\"\nconfig = {{ \"mood.job-error\" = \"{mood}\" }}");
+    let table = format!("on_failure = \"dead-letter\"\nconfig = {{ \"mood.job-error\" = \"{mood}\" }}");
     started(&table)
 }
 

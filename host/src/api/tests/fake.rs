@@ -9,8 +9,8 @@ use tokio::sync::broadcast;
 use super::super::HostHandle;
 use super::super::view::{FailFastView, HostState, HostStatus, PluginView};
 use crate::job::{
-    Code, Command, DeliveryId, FileSpec, FileStatus, Job, JobId, JobState, PluginName, Profile, Progress, Router,
-    Timestamp, apply,
+    Code, Command, DeliveryId, FileSpec, FileStatus, Job, JobId, JobState, PluginName, Profile, Progress,
+    Router, Timestamp, apply,
 };
 use crate::store::{
     Change, Claim, ClaimDeliveries, ClaimJobs, Counts, DeliveryFilter, DeliveryRecord, FileCheckpoint,

@@ -95,11 +95,17 @@ pub struct FileCheckpoint {
     pub file: FileStatus,
     /// How much of the job's reply is here; `None` while its download has not begun (B-08).
     pub reply: Option<ReplyProgress>,
+    /// The reply, once it has arrived: handlers are told of it as of any file (B-159).
+    pub arrived: Option<Box<FileStatus>>,
 }
 
 impl From<FileStatus> for FileCheckpoint {
     fn from(file: FileStatus) -> Self {
-        Self { file, reply: None }
+        Self {
+            file,
+            reply: None,
+            arrived: None,
+        }
     }
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::Yielding;
+use super::{Hold, Yielding};
 use crate::job::{
     Code, Command, DeliveryId, DeliveryState, ErrorInfo, EventKind, FailureRecord, FileSpec, FileStatus, Job,
     JobId, JobKind, JobSpec, JobState, Outcome, OwnerName, PluginName, Priority, Refusal, ReplyProgress,
@@ -53,6 +53,8 @@ pub struct ClaimJobs {
     pub per_host: usize,
     /// Running background jobs that would make room for others.
     pub yielding: Vec<Yielding>,
+    /// What keeps transfers from running: those that it concerns are held and not taken.
+    pub holds: Vec<Hold>,
     /// How long the claim holds without renewal, for backends with several hosts.
     pub lease: Duration,
 }

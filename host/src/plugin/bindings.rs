@@ -288,6 +288,14 @@ impl wit::job_control::Host for Guest {
         Ok(asked.map_err(refusal))
     }
 
+    fn set_header(
+        &mut self,
+        name: String,
+        value: Option<String>,
+    ) -> wasmtime::Result<Result<(), wit::job_control::Refusal>> {
+        Ok(self.services.set_header(&name, value).map_err(refusal))
+    }
+
     fn current_state(&mut self) -> wasmtime::Result<wit::types::JobState> {
         Ok(convert::job_state(self.services.current_state()))
     }

@@ -2,6 +2,7 @@
 //! about the job of the call. Nothing here touches the store: requests and writes are buffered and
 //! leave with the reply (HB-04).
 
+mod header;
 mod remote;
 
 use std::collections::BTreeMap;

@@ -8,8 +8,8 @@ use super::services::Services;
 use super::{Call, CallView, Function, RemoteChecked};
 use crate::clock::Clock;
 use crate::job::{
-    Code, Command, DeliveryId, ErrorContext, ErrorInfo, FileSpec, FileStatus, Job, JobId, JobKind, JobSpec,
-    JobState, Outcome, Priority, Profile, Progress, Role, Timestamp,
+    Code, Command, DeliveryId, ErrorContext, ErrorInfo, FileSpec, FileStatus, Header, Job, JobId, JobKind,
+    JobSpec, JobState, Outcome, Priority, Profile, Progress, Role, Timestamp, TransferSpec,
 };
 
 /// No state at all.
@@ -169,4 +169,29 @@ async fn b130_a_request_for_another_server_is_checked_at_once_and_buffered() {
     observer.role = Role::Observer;
     let said = services(observer).set_remote(0, String::new()).await;
     assert_eq!(said.unwrap().unwrap_err().code, Code::ACCESSDENIED);
+}
+
+#[test]
+fn b143_a_header_replaces_all_of_its_name_and_a_bad_one_is_refused_at_once() {
+    let mut call = call("job-error");
+    let mut transfer = TransferSpec::DEFAULT;
+    transfer.http.headers = vec![
+        Header::new("x-tag", "a"),
+        Header::new("X-Tag", "b"),
+        Header::new("X-A", "1"),
+    ];
+    call.job.spec.transfer = Some(Box::new(transfer));
+    let mut desk = services(call);
+    desk.set_header("X-Tag", Some("c".to_owned())).unwrap();
+    desk.set_header("x-a", None).unwrap();
+    for (name, value) in [("Range", "bytes=0-1"), ("no header", "1"), ("X-B", "a\r\nb")] {
+        let refused = desk.set_header(name, Some(value.to_owned())).unwrap_err();
+        assert_eq!(refused.code, Code::INVALIDARG, "{name}");
+    }
+    let (requests, _) = desk.take_decisions();
+    let [Command::Change(_), Command::Change(last)] = requests.as_slice() else {
+        panic!("{requests:?}")
+    };
+    let left = &last.transfer.as_ref().unwrap()["http"]["headers"];
+    assert_eq!(*left, serde_json::json!([{"name": "X-Tag", "value": "c"}]));
 }

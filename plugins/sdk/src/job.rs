@@ -86,6 +86,15 @@ pub fn set_remote(file: u32, remote: &str) -> Result<(), Refusal> {
     job_control::set_remote(file, remote)
 }
 
+/// Has a header sent with every request of the job, in place of all of its name; with `None`, none is sent.
+/// A fresh token, then [`resume`], mends a job that a server did not let in.
+///
+/// # Errors
+/// As [`cancel`]; `E_INVALIDARG` for what is no header or would break a transfer.
+pub fn set_header(name: &str, value: Option<&str>) -> Result<(), Refusal> {
+    job_control::set_header(name, value)
+}
+
 /// The state in which this call's own requests would leave the job.
 #[must_use]
 pub fn current_state() -> JobState {

@@ -29,6 +29,8 @@ pub enum Request {
     SetValidation(bool),
     /// [`crate::job::set_remote`]
     SetRemote(u32, String),
+    /// [`crate::job::set_header`]
+    SetHeader(String, Option<String>),
 }
 
 #[derive(Default)]
@@ -164,7 +166,8 @@ pub(crate) mod job_control {
                 Request::SetPriority(_)
                 | Request::SetRetryDelay(_)
                 | Request::SetValidation(true)
-                | Request::SetRemote(..) => host.state_now.unwrap_or(JobState::Error),
+                | Request::SetRemote(..)
+                | Request::SetHeader(..) => host.state_now.unwrap_or(JobState::Error),
             });
             host.requests.push(request);
             Ok(())
@@ -196,6 +199,9 @@ pub(crate) mod job_control {
     }
     pub(crate) fn set_remote(file: u32, remote: &str) -> Result<(), Refusal> {
         ask(Request::SetRemote(file, remote.to_owned()))
+    }
+    pub(crate) fn set_header(name: &str, value: Option<&str>) -> Result<(), Refusal> {
+        ask(Request::SetHeader(name.to_owned(), value.map(str::to_owned)))
     }
     pub(crate) fn current_state() -> JobState {
         with(|host| host.state_now.unwrap_or(JobState::Error))

@@ -1,4 +1,4 @@
-//! Handlers that lead a failed file to another server (B-130): checked at once, as if the file were added
+//! Handlers that mend what a job asks and whom (B-130, B-143): checked at once, as if the job were submitted
 //! so, and committed with the acknowledgement.
 
 use super::*;
@@ -61,4 +61,24 @@ fn b130_a_handler_leads_a_file_to_nothing_that_it_could_not_be_given() {
         assert_eq!(now["state"], "error", "{to}");
         assert_ne!(now["files"][0]["remote"], to);
     }
+}
+
+#[test]
+fn b143_a_handler_has_a_header_sent_that_lets_the_job_in() {
+    let (web, host) = leading("let-in");
+    let good = Behaviour::Serve(Remote::new("good bytes"));
+    let url = web.route(
+        "/door.bin",
+        Behaviour::Sequence(vec![Behaviour::Status(401, Vec::new()), good]),
+    );
+    let to = host.path("door.bin");
+    let headers = ["--header", "X-Old: 1", "--header", "X-Kept: 2"];
+    let options = [&headers[..], &["--handler", "moody", "--context", "Bearer fresh"]].concat();
+    let job = host.download_to(&url, &to, &options);
+    host.wait_state(&job, "acknowledged");
+    let sent = web.requests("/door.bin").pop().unwrap();
+    assert_eq!(sent.header("authorization"), Some("Bearer fresh"));
+    assert_eq!((sent.header("x-old"), sent.header("x-kept")), (None, Some("2")));
+    let listed = &host.job(&job)["transfer"];
+    assert!(!listed.to_string().contains("Bearer fresh"), "{listed:#}");
 }

@@ -31,7 +31,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 use crate::clock::Clock;
-use crate::job::{Code, FileStatus, Job, PluginName, Profile};
+use crate::job::{Code, FileSpec, FileStatus, Job, PluginName, Profile};
 use crate::store::{NewJob, Store, StoreError};
 
 pub use server::serve;
@@ -76,6 +76,12 @@ pub trait HostHandle: Send + Sync + 'static {
     /// # Errors
     /// The code, and a sentence that says what is wrong and what would be right.
     fn check_submit(&self, new: &NewJob) -> Result<(), (Code, String)>;
+
+    /// Whether a file can be fetched from where it says.
+    ///
+    /// # Errors
+    /// As [`HostHandle::check_submit`].
+    fn check_remotes(&self, file: &FileSpec) -> Result<(), (Code, String)>;
 
     /// Whether a reply can be put there. Looks at the file system too.
     ///

@@ -30,7 +30,6 @@ mod value_rules;
 mod tests;
 
 pub use bandwidth::{BandwidthConfig, Rates, Window};
-pub use check_s3::SecretRef;
 pub use error::{ConfigError, ConfigErrors};
 pub use load::client_socket;
 pub use schema::schema;
@@ -40,7 +39,9 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::job::{EventKind, FailureClass, Family, HoldReason, PluginName, Policy, Profile, ProxySpec};
+use crate::job::{
+    EventKind, FailureClass, Family, HoldReason, PluginName, Policy, Profile, ProxySpec, SecretRef,
+};
 
 /// `config/sexton.toml`: every key with its meaning and default.
 ///

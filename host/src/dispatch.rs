@@ -11,6 +11,7 @@ mod words;
 #[cfg(test)]
 mod tests;
 
+pub use call::CheckRemotes;
 pub use command::NOTIFY_COMMAND_LIMIT;
 pub use dispatcher::{DispatchSettings, Dispatcher, Handlers};
 pub use policy::Policies;

@@ -10,6 +10,7 @@ mod change;
 mod code;
 mod command;
 mod delivery;
+mod elsewhere;
 mod error;
 mod event;
 mod extended;
@@ -26,6 +27,7 @@ mod policy;
 mod profile;
 mod query;
 mod refused;
+mod secret;
 mod session;
 pub(crate) mod time;
 mod transfer;
@@ -57,12 +59,13 @@ pub use query::{
     SinkEvent, SinkStatus, Value,
 };
 pub use refused::RefusedKey;
+pub use secret::{SecretRef, SecretSource};
 pub use session::{DownloadSession, Segment};
 pub use time::Timestamp;
 pub use transfer::{
     AuthScheme, AuthTarget, Credential, Existing, Header, HttpSpec, LimitSpec, PlacingSpec, Preserve,
-    ProxySpec, ProxyUse, Redirects, ReplyProgress, SecretRef, SecretSource, StatusClass, TlsSpec,
-    TransferSpec, UploadProtocol, UploadSpec, Versions, rate, reply_path,
+    ProxySpec, ProxyUse, Redirects, ReplyProgress, StatusClass, TlsSpec, TransferSpec, UploadProtocol,
+    UploadSpec, Versions, rate, reply_path,
 };
 
 #[cfg(test)]

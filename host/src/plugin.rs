@@ -38,7 +38,7 @@ pub use self::room::{Exports, PluginRoom, RoomError, RoomOptions};
 pub use self::vet::Vetter;
 
 use crate::job::{
-    DeliveryId, ErrorInfo, EventKind, FileStatus, Interface, Job, Outcome, PluginName, Role, SinkEvent,
+    Code, DeliveryId, ErrorInfo, EventKind, FileStatus, Interface, Job, Outcome, PluginName, Role, SinkEvent,
 };
 
 /// Which handler function is called.
@@ -175,7 +175,16 @@ pub trait CallView: Send + Sync {
     /// # Errors
     /// As for [`CallView::state`].
     async fn state_bytes(&self) -> Result<u64, String>;
+
+    /// Whether a file of `job` may and can be fetched from `remote`.
+    ///
+    /// # Errors
+    /// As for [`CallView::state`]; inside, the code and a sentence for the guest's author.
+    async fn check_remote(&self, job: &Job, file: u32, remote: &str) -> Result<RemoteChecked, String>;
 }
+
+/// What was found of a remote name.
+pub type RemoteChecked = Result<(), (Code, String)>;
 
 /// A component as the operator sees it.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]

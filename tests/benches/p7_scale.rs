@@ -290,6 +290,7 @@ async fn claim(store: &Arc<SqliteStore>, give_back: bool) -> Duration {
         busy_hosts: Default::default(),
         per_host: 6,
         yielding: Vec::new(),
+        holds: Vec::new(),
         lease: Duration::from_secs(30),
     };
     let start = Instant::now();

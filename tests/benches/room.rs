@@ -12,7 +12,7 @@ use sexton::job::{
     Code, DeliveryId, ErrorContext, ErrorInfo, EventKind, Job, JobId, JobKind, JobSpec, JobState, PluginName,
     Priority, Profile, Progress, Role, Timestamp,
 };
-use sexton::plugin::{Call, CallView, Function, PluginRoom, RoomOptions};
+use sexton::plugin::{Call, CallView, Function, PluginRoom, RemoteChecked, RoomOptions};
 use sexton_tests::guests;
 
 use crate::bench;
@@ -97,6 +97,10 @@ impl CallView for Stateless {
 
     async fn state_bytes(&self) -> Result<u64, String> {
         Ok(0)
+    }
+
+    async fn check_remote(&self, _job: &Job, _file: u32, _remote: &str) -> Result<RemoteChecked, String> {
+        Ok(Ok(()))
     }
 }
 

@@ -144,6 +144,51 @@ fn e01_any_code_is_explained_without_a_job_and_without_a_host() {
 }
 
 #[test]
+fn d04_delivery_optimization_tells_the_remote_file_of_a_403_and_no_context_else() {
+    let (web, host) = started();
+    let gone = web.route("/gone.bin", Behaviour::Status(404, Vec::new()));
+    for (url, name, of_do) in [
+        (web.denied(), "HTTP_403", ("remote-file", "remote-file (5)")),
+        (gone, "HTTP_404", ("none", "none (0)")),
+    ] {
+        for (profile, (context, shown)) in [
+            ("delivery-optimization", of_do),
+            ("bits", ("remote-file", "remote-file (5)")),
+        ] {
+            let to = host.path(format!("{profile}-{name}"));
+            let job = host.download_to(&url, &to, &["--profile", profile]);
+            let seen = host.wait_state(&job, "error");
+            assert_eq!(seen["error"]["name"], name);
+            assert_eq!(seen["error"]["context"], context, "{profile} {name}");
+            assert_eq!(host.object(&["job", "error", &job]), seen["error"]);
+            let text = host.cli(&["job", "error", &job]).code(0).stdout;
+            assert!(text.contains(shown), "{profile} {name}: {text}");
+        }
+    }
+}
+
+/// A code never stands alone, and a silent server is waited for no longer than was said, in the open.
+#[test]
+fn bp06_an_error_has_its_name_its_words_and_a_next_step_and_waits_are_short_and_shown() {
+    let (web, mut host) = (Web::start(), host("[transfer]\nidle_timeout = \"200ms\"\n"));
+    host.start();
+    let job = host.download(
+        &web.route("/silent.bin", Behaviour::Hang),
+        &["--retry-delay", "1h"],
+    );
+    let seen = host.wait_state(&job, "transient-error");
+    assert_eq!(seen["error"]["name"], "ERROR_INTERNET_TIMEOUT");
+    assert_eq!(seen["waits"]["reason"], "retry");
+    assert!(!seen["waits"]["until"].is_null(), "{seen:#}");
+    for line in [["job", "error", &job], ["job", "show", &job]] {
+        let text = host.cli(&line).code(0).stdout;
+        for words in ["0x80072EE2 ERROR_INTERNET_TIMEOUT", "silent.bin", "what helps"] {
+            assert!(text.contains(words), "{line:?}: {words}: {text}");
+        }
+    }
+}
+
+#[test]
 fn b118_who_asks_learns_as_much_as_a_handler_is_told() {
     let (web, host) = started();
     let job = host.download(&web.denied(), &[]);

@@ -1,6 +1,9 @@
 //! What the handlers of a job are told, and what they may do about it: the notification contract of
 //! BITS, through the real program and a real component. Its order and its times: `store::tests::notify`.
 
+mod command;
+mod leading;
+
 use serde_json::Value;
 use sexton_tests::guests::{self, MOODY};
 use sexton_tests::host::TestHost;
@@ -155,6 +158,46 @@ fn b97_a_handler_finds_a_file_bad_and_it_is_fetched_again() {
     let local = host.path("file.bin");
     let place = format!("{} is in {}/", local.display(), local.parent().unwrap().display());
     host.wait_log(&place);
+}
+
+#[test]
+fn d06_delivery_optimization_calls_until_it_succeeds_and_only_for_what_will_not_pass() {
+    let mut host = host(
+        "[plugin.moody]\nconfig = { mood = \"fail-then-ok\", failures = \"2\" }\n\
+         [plugin.strikes]\nconfig = { \"mood.job-error\" = \"strikes\" }\n\
+         [plugin.keeps]\nconfig = { \"mood.job-error\" = \"complete\" }\n",
+    );
+    let web = Web::start();
+    for name in ["moody", "strikes", "keeps"] {
+        host.plugin(name, guests::bytes(MOODY));
+    }
+    host.start();
+    let submit = |url: &str, handler: &str| {
+        let options = ["--profile", "delivery-optimization", "--handler", handler];
+        host.download_to(url, &host.path(format!("to-{handler}")), &options)
+    };
+    let busy = web.route("/busy.bin", Behaviour::Status(503, Vec::new()));
+    let waits = host.download(
+        &busy,
+        &["--profile", "delivery-optimization", "--handler", "keeps"],
+    );
+    host.wait_state(&waits, "transient-error");
+
+    let again = submit(&web.denied(), "moody");
+    let told = host.wait_delivery(&again, "moody", "settled");
+    assert_eq!(
+        (&told["event"], &told["attempt"]),
+        (&"job-error".into(), &3.into())
+    );
+    assert_eq!(host.job(&again)["state"], "error", "it decided nothing");
+    // Resumed twice, each time into the same error, and cancelled at the third.
+    let mended = submit(&web.denied(), "strikes");
+    host.wait_state(&mended, "cancelled");
+    assert_eq!(host.job(&mended)["error_count"], 3);
+    let kept = submit(&web.denied(), "keeps");
+    assert_eq!(host.wait_state(&kept, "acknowledged")["outcome"], "partial");
+
+    assert_eq!(host.deliveries(&["--job", &waits]), Vec::<Value>::new());
 }
 
 #[test]

@@ -15,9 +15,7 @@ use super::limits::check_spec;
 use super::request::{FileRequest, PrefixRequest, RemoteRequest};
 use super::server::Peer;
 use super::view::{JobView, RenamedView};
-use crate::job::{
-    Code, Command, FileSpec, FileStatus, Job, JobChange, JobId, JobSpec, Profile, PropertyError,
-};
+use crate::job::{Code, Command, FileSpec, Job, JobChange, JobId, JobSpec, Profile, PropertyError};
 use crate::store::NewJob;
 
 /// `PATCH /v1/jobs/{id}`: B-05, B-41, B-156.
@@ -90,15 +88,14 @@ pub(super) async fn set_remote(
         .parse()
         .map_err(|_| ApiError::usage("a file is named by its position, from 0"))?;
     let RemoteRequest { remote } = body.json()?;
-    let job = api.store.job(id).await?;
     let known = api.store.files(id, index, 1).await?;
     let renamed: Vec<FileSpec> = known
         .iter()
         .filter(|file| file.index == index && !file.transferred && file.remote != remote)
-        .map(|file| named(file, remote.clone()))
+        .map(|file| file.renamed(remote.as_str()))
         .collect();
     let command = Command::SetRemote { file: index, remote };
-    rename(&api, &job, &renamed, command).await
+    rename(&api, id, &renamed, command).await
 }
 
 /// `POST /v1/jobs/{id}/replace-prefix`: B-52.
@@ -109,7 +106,6 @@ pub(super) async fn replace_prefix(
 ) -> Result<Json<RenamedView>, ApiError> {
     let id = job_id(&id)?;
     let PrefixRequest { from, to } = body.json()?;
-    let job = api.store.job(id).await?;
     let mut renamed = Vec::new();
     for file in api.store.files(id, 0, u32::MAX).await? {
         if let Some(rest) = file
@@ -117,28 +113,23 @@ pub(super) async fn replace_prefix(
             .strip_prefix(&from)
             .filter(|_| !file.transferred && from != to)
         {
-            renamed.push(named(&file, format!("{to}{rest}")));
+            renamed.push(file.renamed(format!("{to}{rest}")));
         }
     }
-    rename(&api, &job, &renamed, Command::ReplacePrefix { from, to }).await
-}
-
-fn named(file: &FileStatus, remote: String) -> FileSpec {
-    FileSpec {
-        remote,
-        local: file.local.clone(),
-        plan: file.plan.clone(),
-    }
+    rename(&api, id, &renamed, Command::ReplacePrefix { from, to }).await
 }
 
 async fn rename(
     api: &Api,
-    job: &Job,
+    id: JobId,
     renamed: &[FileSpec],
     command: Command,
 ) -> Result<Json<RenamedView>, ApiError> {
-    admit_files(api, job, renamed, false).await?;
-    let Json(job) = told(api, job.id, command).await?;
+    for file in renamed {
+        let checked = api.host.check_remotes(file);
+        checked.map_err(|(code, message)| ApiError::submission(code, message))?;
+    }
+    let Json(job) = told(api, id, command).await?;
     let changed = renamed.len() as u64;
     Ok(Json(RenamedView { job, changed }))
 }

@@ -68,6 +68,7 @@ impl ApiError {
         let status = match code {
             Code::ACCESSDENIED => StatusCode::FORBIDDEN,
             Code::TOO_MANY_JOBS_PER_USER | Code::SX_OVERLOAD => StatusCode::TOO_MANY_REQUESTS,
+            Code::OUTOFMEMORY => StatusCode::SERVICE_UNAVAILABLE,
             _ => StatusCode::BAD_REQUEST,
         };
         Self::new(status, code, message)
@@ -108,5 +109,68 @@ impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
         let body = ErrorBody { error: self.problem };
         (self.status, Json(body)).into_response()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::job::{JobState, Refusal};
+
+    fn refused(code: Code) -> StoreError {
+        StoreError::Refused(Refusal {
+            code,
+            verb: "resume",
+            state: JobState::Error,
+            why: "no".into(),
+        })
+    }
+
+    #[test]
+    fn dc03_every_refusal_has_its_status_and_its_code() {
+        let unknown = StoreError::NotFound {
+            what: "job",
+            id: "x".to_owned(),
+        };
+        let broken = StoreError::Unusable {
+            path: "/state".to_owned(),
+            why: "no".to_owned(),
+        };
+        for (error, status, code) in [
+            (ApiError::from(unknown), 404, Code::NOT_FOUND),
+            (
+                ApiError::submission(Code::OUTOFMEMORY, String::new()),
+                503,
+                Code::OUTOFMEMORY,
+            ),
+            (ApiError::from(StoreError::Closed), 503, Code::SX_OVERLOAD),
+            (ApiError::from(broken), 500, Code::FAIL),
+            (ApiError::from(refused(Code::INVALIDARG)), 400, Code::INVALIDARG),
+            (
+                ApiError::submission(Code::INVALIDARG, String::new()),
+                400,
+                Code::INVALIDARG,
+            ),
+            // What the agent has no status of its own for.
+            (
+                ApiError::from(refused(Code::INVALID_STATE)),
+                409,
+                Code::INVALID_STATE,
+            ),
+            (ApiError::from(refused(Code::NOTIMPL)), 501, Code::NOTIMPL),
+            (
+                ApiError::submission(Code::ACCESSDENIED, String::new()),
+                403,
+                Code::ACCESSDENIED,
+            ),
+            (
+                ApiError::submission(Code::SX_OVERLOAD, String::new()),
+                429,
+                Code::SX_OVERLOAD,
+            ),
+        ] {
+            let found = (error.status.as_u16(), error.problem.code);
+            assert_eq!(found, (status, code), "{error:?}");
+        }
     }
 }

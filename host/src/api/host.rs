@@ -108,6 +108,9 @@ pub(super) async fn status(State(api): State<Api>) -> Json<StatusView> {
 
 /// Why deliveries to a plugin cannot be made now.
 fn absence(plugin: &PluginName, plugins: &[PluginView]) -> Option<String> {
+    if plugin.is_notify_command() {
+        return None;
+    }
     match plugins.iter().find(|view| view.name == *plugin) {
         Some(view) if view.serving => None,
         Some(view) if view.problem.is_some() => view.problem.clone(),

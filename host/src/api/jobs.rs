@@ -80,7 +80,7 @@ pub(super) async fn error(
 ) -> Result<Json<ErrorView>, ApiError> {
     let job = api.store.job(job_id(&id)?).await?;
     match &job.error {
-        Some(error) => Ok(Json(ErrorView::from(error))),
+        Some(error) => Ok(Json(ErrorView::of(error, job.spec.profile))),
         None => {
             let code = match job.spec.profile {
                 Profile::DeliveryOptimization => Code::DO_ERROR_INFORMATION_UNAVAILABLE,

@@ -40,7 +40,7 @@ pub struct SubmitRequest {
     /// Its own handler.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub handler: Option<PluginName>,
-    /// Program and arguments run when the handler fails.
+    /// Program and arguments run when the handler fails or there is none.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notify_command: Vec<String>,
     /// What its handlers are told: `job-transferred`, `job-error`, `job-modification`,

@@ -166,7 +166,15 @@ pub(super) fn new_job(
         let last = first.and_then(|path| path.rsplit('/').next()).unwrap_or_default();
         last.chars().take(NAME_CHARS_MAX).collect()
     });
-    let mut spec = JobSpec::new(name, profile);
+    let files: Vec<FileSpec> = request.files.into_iter().map(FileSpec::from).collect();
+    let refused = |(code, why)| ApiError::new(StatusCode::BAD_REQUEST, code, why);
+    request.transfer.check(&files).map_err(refused)?;
+    let priority = request
+        .transfer
+        .http
+        .priority(request.priority)
+        .map_err(refused)?;
+    let mut spec = JobSpec::new(name, profile).at_level(priority);
     spec.description = request.description;
     spec.context = request.context;
     spec.labels = request.labels;
@@ -186,14 +194,6 @@ pub(super) fn new_job(
     if let Some(limit) = request.no_progress_ms {
         spec.no_progress = Duration::from_millis(limit);
     }
-    let files: Vec<FileSpec> = request.files.into_iter().map(FileSpec::from).collect();
-    let refused = |(code, why)| ApiError::new(StatusCode::BAD_REQUEST, code, why);
-    request.transfer.check(&files).map_err(refused)?;
-    let priority = request
-        .transfer
-        .http
-        .priority(request.priority)
-        .map_err(refused)?;
     if !request.transfer.is_default() {
         spec.transfer = Some(Box::new(request.transfer));
     }

@@ -96,7 +96,7 @@ pub struct JobView {
     pub labels: BTreeMap<String, String>,
     /// Opaque text echoed to handlers.
     pub context: String,
-    /// Program and arguments run when the handler fails.
+    /// Program and arguments run when the handler fails or there is none.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notify_command: Vec<String>,
     /// What only transfers have, without values that open a door.
@@ -153,7 +153,7 @@ impl From<&Job> for JobView {
             transfer: spec.transfer().shown(),
             notify: spec.notify.clone(),
             notify_interval_ms: millis(spec.notify_interval),
-            error: job.error.as_ref().map(ErrorView::from),
+            error: job.error.as_ref().map(|error| ErrorView::of(error, spec.profile)),
             files: None,
         }
     }
@@ -234,14 +234,17 @@ pub struct ErrorView {
     pub at: Timestamp,
 }
 
-impl From<&ErrorInfo> for ErrorView {
-    fn from(error: &ErrorInfo) -> Self {
+impl ErrorView {
+    /// As a job of this profile tells it (D-04).
+    #[must_use]
+    pub fn of(error: &ErrorInfo, profile: Profile) -> Self {
+        let context = profile.context_of(error);
         Self {
             code: error.code,
             name: error.code.name().unwrap_or_default(),
-            context: error.context,
+            context,
             description: error.description.clone(),
-            context_description: error.context.describe().to_owned(),
+            context_description: context.describe().to_owned(),
             file: error.file.as_ref().map(ErrorFileView::from),
             protocol: error.protocol.clone(),
             leg: error.leg,

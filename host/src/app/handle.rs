@@ -15,7 +15,7 @@ use crate::clock::Clock;
 use crate::config::{Config, FailFastMode, Overrides, TransferRules};
 use crate::dispatch::{ConfigRouter, Policies};
 use crate::engine::transfer;
-use crate::job::{Code, FileStatus, Job, PluginName, Profile, Timestamp};
+use crate::job::{Code, FileSpec, FileStatus, Job, PluginName, Profile, Timestamp};
 use crate::plugin::{PluginInfo, PluginRoom};
 use crate::store::{NewJob, RetentionRule, Store, StoreError};
 
@@ -372,6 +372,10 @@ impl HostHandle for HostShared {
             }
             _ => Ok(()),
         }
+    }
+
+    fn check_remotes(&self, file: &FileSpec) -> Result<(), (Code, String)> {
+        transfer::check_remotes(file, &self.config().transfer)
     }
 
     fn check_reply(&self, local: &str) -> Result<(), (Code, String)> {

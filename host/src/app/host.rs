@@ -10,7 +10,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use crate::api::{self, Api};
+use crate::api::{self, Api, HostHandle};
 use crate::cli::{CliError, Complaint, ExitStatus};
 use crate::clock::Clock;
 use crate::config::{Config, FailFastMode};
@@ -191,6 +191,8 @@ async fn start_rooms(
         clock: clock.clone(),
     }));
     shared.route(BTreeSet::new()).await.map_err(store_error)?;
+    let of_remotes = Arc::clone(&shared);
+    let dispatcher = dispatcher.checking(Arc::new(move |file| of_remotes.check_remotes(file)));
     let (engine_stop, dispatch_stop) = (CancellationToken::new(), CancellationToken::new());
     Ok(Started {
         engine: (engine_stop.clone(), tokio::spawn(engine.run(engine_stop))),

@@ -251,7 +251,7 @@ pub struct SubmitOptions {
     /// Give up after this long without progress; `0s` makes any error fatal [default: the profile's]
     #[arg(long, value_name = "DURATION", value_parser = duration)]
     pub no_progress: Option<Duration>,
-    /// Run this when the handler fails: the program's whole path and all arguments that follow, up to `;`
+    /// Run this when the handler fails or there is none: the program's whole path and all arguments that follow, up to `;`
     #[arg(long, value_name = "PROGRAM", num_args = 1.., allow_hyphen_values = true, value_terminator = ";")]
     pub notify_command: Vec<String>,
     /// Its limits.

@@ -41,10 +41,10 @@ pub struct RegisterArgs {
     /// No handler of its own any more
     #[arg(long, conflicts_with = "handler")]
     pub no_handler: bool,
-    /// Run this when the handler fails: the program's whole path and all arguments that follow, up to `;`
+    /// Run this when the handler fails or there is none: the program's whole path and all arguments that follow, up to `;`
     #[arg(long, value_name = "PROGRAM", num_args = 1.., allow_hyphen_values = true, value_terminator = ";")]
     pub notify_command: Option<Vec<String>>,
-    /// Run nothing any more when the handler fails
+    /// Run no command any more
     #[arg(long, conflicts_with = "notify_command")]
     pub no_notify_command: bool,
 }

@@ -200,6 +200,8 @@ pub(super) fn show_error(error: &ErrorView, output: &mut Output<'_>) -> Result<(
     }
     fields.push(("attempt", error.attempt.to_string()));
     fields.push(("at", time(error.at, now)));
+    // BP-06: what to do stands beside what is wrong.
+    fields.push(("what helps", error.code.advice().to_owned()));
     output.fields(&fields)
 }
 

@@ -1,9 +1,5 @@
 //! Checks `[transfer.s3.BUCKET]`: where a bucket is and whose keys open it.
 
-use std::path::PathBuf;
-use std::str::FromStr;
-use std::{env, fmt, fs};
-
 use url::Url;
 
 use super::check::Check;
@@ -11,70 +7,7 @@ use super::error::Fault;
 use super::raw::RawS3;
 use super::value::At;
 use super::{S3Config, S3Keys};
-
-/// Longest secret that is read from a file: none is as long, and a wrong path may be a disk image.
-const SECRET_BYTES_MAX: u64 = 16 << 10;
-
-/// Where a secret is, so that the configuration itself holds none.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum SecretRef {
-    /// `env:NAME`, a variable of the host's environment.
-    Env(String),
-    /// `file:PATH`, a file that holds nothing else.
-    File(PathBuf),
-}
-
-impl SecretRef {
-    /// The secret as it is now. Blocks.
-    ///
-    /// # Errors
-    /// A sentence without the secret.
-    pub fn read(&self) -> Result<String, String> {
-        use std::io::Read;
-        let text = match self {
-            Self::Env(name) => {
-                env::var(name).map_err(|_| format!("the environment variable {name} is not set"))?
-            }
-            Self::File(path) => {
-                let mut text = String::new();
-                fs::File::open(path)
-                    .and_then(|file| file.take(SECRET_BYTES_MAX).read_to_string(&mut text))
-                    .map_err(|why| format!("{} cannot be read: {why}", path.display()))?;
-                text
-            }
-        };
-        let text = text.trim_end_matches(['\r', '\n']);
-        if text.is_empty() {
-            return Err(format!("{self} is empty"));
-        }
-        Ok(text.to_owned())
-    }
-}
-
-impl FromStr for SecretRef {
-    type Err = &'static str;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        match text.split_once(':') {
-            Some(("env", name)) if !name.is_empty() && !name.contains(['=', '\0', ' ', '$']) => {
-                Ok(Self::Env(name.to_owned()))
-            }
-            Some(("file", path)) if path.starts_with('/') && !path.contains('\0') => {
-                Ok(Self::File(path.into()))
-            }
-            _ => Err("a secret is written as \"env:NAME\" or \"file:/absolute/path\""),
-        }
-    }
-}
-
-impl fmt::Display for SecretRef {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Env(name) => write!(out, "env:{name}"),
-            Self::File(path) => write!(out, "file:{}", path.display()),
-        }
-    }
-}
+use crate::job::SecretRef;
 
 /// One bucket's table; `None` when it has faults, which are reported.
 pub(super) fn bucket(check: &mut Check<'_, '_>, name: &str, raw: &At<RawS3>) -> Option<S3Config> {
@@ -97,14 +30,13 @@ pub(super) fn bucket(check: &mut Check<'_, '_>, name: &str, raw: &At<RawS3>) -> 
     };
     let mut secret = |field: &str, at: &Option<At<String>>| {
         let at = at.as_ref()?;
-        let parsed = at.value.parse();
-        if parsed.is_err() {
-            // What stands there may be the secret itself, so it is not repeated.
-            let fault = Fault::new(format!("`{field}` is no reference to a secret"))
-                .expected("\"env:NAME\" or \"file:/absolute/path\"; the secret itself does not belong here");
+        let reference = SecretRef::new(at.value.as_str());
+        if let Err((_, why)) = reference.check(&format!("`{field}`")) {
+            let fault = Fault::new(why).hint("the secret itself does not belong here");
             check.report.add(&at.span, &format!("{key}.{field}"), fault);
+            return None;
         }
-        parsed.ok()
+        Some(reference)
     };
     let access_key = secret("access_key", &raw.value.access_key);
     let secret_key = secret("secret_key", &raw.value.secret_key);

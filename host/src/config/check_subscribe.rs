@@ -1,7 +1,6 @@
 //! Checks `[[subscribe]]`: who is told of what, each pair once, with one decider at most.
 
 use std::collections::BTreeMap;
-use std::str::FromStr;
 
 use super::Subscription;
 use super::error::{Fault, Report};
@@ -69,7 +68,7 @@ fn plugin(report: &mut Report<'_>, key: &str, piece: &Piece<RawSubscribe>) -> Op
         missing(report, key, piece, "plugin", "plugin = \"pager\"");
         return None;
     };
-    match PluginName::from_str(&at.value) {
+    match PluginName::of_component(&at.value) {
         Ok(name) => Some(name),
         Err(error) => {
             let fault = bad_plugin_name(&error.to_string(), &at.value);

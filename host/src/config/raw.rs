@@ -151,7 +151,7 @@ pub(super) struct RawS3 {
     /// Whether the bucket is part of the path (`HOST/BUCKET/KEY`), not of the host name.
     #[schemars(extend("default" = false))]
     pub(super) path_style: Option<bool>,
-    /// Where the id of the key is: `env:NAME` or `file:/absolute/path`. Without keys requests are not signed.
+    /// Where the id of the key is: `env:NAME`, `file:/PATH` or `credential:NAME`. Without keys requests are not signed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) access_key: Option<At<String>>,
     /// Where its secret is, likewise.

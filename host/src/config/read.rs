@@ -87,7 +87,7 @@ fn plugins(report: &mut Report<'_>, value: Spanned<DeValue<'_>>) -> Vec<(PluginN
             report.add(&key.span(), &format!("plugin.{name}"), fault);
             continue;
         }
-        match PluginName::from_str(name) {
+        match PluginName::of_component(name) {
             Ok(plugin) => found.push((
                 plugin,
                 section(report, vec!["plugin".to_owned(), name.to_owned()], value),

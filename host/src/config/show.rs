@@ -11,9 +11,9 @@ use super::value::{At, Fraction, Size, Term, TermOrNever, Whole};
 use super::value_rules::{Moment, Rate};
 use super::{
     BandwidthConfig, Config, DirGrant, FailFastMode, Grant, LogFormat, NetworkMode, Origin, PluginConfig,
-    S3Config, SecretRef, Subscription, Window,
+    S3Config, Subscription, Window,
 };
-use crate::job::{FailureClass, Policy};
+use crate::job::{FailureClass, Policy, SecretRef};
 
 impl Config {
     /// The effective configuration as TOML: every key, paths absolute. Read again it gives the
@@ -128,7 +128,7 @@ fn raw_window(window: &Window) -> RawWindow {
 }
 
 fn raw_bucket(bucket: &S3Config) -> RawS3 {
-    let secret = |secret: &SecretRef| at(secret.to_string());
+    let secret = |secret: &SecretRef| at(secret.as_str().to_owned());
     let keys = bucket.keys.as_ref();
     RawS3 {
         endpoint: at(bucket.endpoint.to_string()),

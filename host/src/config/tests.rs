@@ -26,6 +26,13 @@ fn good(text: &str) -> Config {
     parse(text).unwrap_or_else(|errors| panic!("{errors}"))
 }
 
+#[test]
+fn dc07_a_server_has_30_s_to_take_a_connection_and_60_s_to_say_something() {
+    let transfer = good("").transfer;
+    assert_eq!(transfer.connect_timeout.as_secs(), 30);
+    assert_eq!(transfer.idle_timeout.as_secs(), 60);
+}
+
 fn folder(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
 }

@@ -6,17 +6,21 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
-use crate::job::{Answer, PluginName, Reply, StateRead};
-use crate::plugin::{Call, CallView, Function};
+use crate::job::{Answer, Code, FileSpec, Job, PluginName, Reply, StateRead};
+use crate::plugin::{Call, CallView, Function, RemoteChecked};
 use crate::store::{Claim, Stage, Store};
 
 use super::Handlers;
+
+/// Whether this host can fetch a file from where it says.
+pub type CheckRemotes = Arc<dyn Fn(&FileSpec) -> RemoteChecked + Send + Sync>;
 
 /// Makes one call into the plugin room; tells also what it read of the plugin's state.
 pub(super) async fn call(
     claim: &Claim,
     handlers: Arc<dyn Handlers>,
     store: Arc<dyn Store>,
+    check_remotes: CheckRemotes,
 ) -> (Reply, Vec<StateRead>) {
     let delivery = &claim.delivery;
     let function = match delivery.stage {
@@ -52,6 +56,7 @@ pub(super) async fn call(
     };
     let view = Arc::new(StoreView {
         store,
+        check_remotes,
         plugin: delivery.plugin.clone(),
         reads: Mutex::new(BTreeMap::new()),
     });
@@ -61,7 +66,8 @@ pub(super) async fn call(
     (reply, reads.into_values().collect())
 }
 
-fn nothing_to_say() -> Reply {
+/// Acknowledged, and nothing decided.
+pub(super) fn nothing_to_say() -> Reply {
     Reply {
         verdict: Ok(()),
         requests: Vec::new(),
@@ -73,9 +79,10 @@ fn nothing_to_say() -> Reply {
     }
 }
 
-/// What a call sees of the store: its own plugin's state.
+/// What a call sees of the store: its own plugin's state, and whether its job has a file.
 struct StoreView {
     store: Arc<dyn Store>,
+    check_remotes: CheckRemotes,
     plugin: PluginName,
     /// The first look at each key: what the call goes by.
     reads: Mutex<BTreeMap<String, StateRead>>,
@@ -107,5 +114,17 @@ impl CallView for StoreView {
             .plugin_state_bytes(&self.plugin)
             .await
             .map_err(|why| why.to_string())
+    }
+
+    async fn check_remote(&self, job: &Job, file: u32, remote: &str) -> Result<RemoteChecked, String> {
+        let files = self.store.files(job.id, file, 1).await;
+        let files = files.map_err(|why| why.to_string())?;
+        let Some(known) = files.into_iter().find(|known| known.index == file) else {
+            let why = format!("the job has no file {file}");
+            return Ok(Err((Code::NOT_FOUND, why)));
+        };
+        let http = &job.spec.transfer().http;
+        let allowed = known.may_be_led(http, remote);
+        Ok(allowed.and_then(|()| (self.check_remotes)(&known.renamed(remote))))
     }
 }

@@ -17,13 +17,15 @@ use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
 use crate::fail_fast::{FailFast, Report};
-use crate::job::{DeliveryId, FailureRecord, OwnerName, PluginName, Refusal, Reply, StateRead, Timestamp};
+use crate::job::{
+    Code, DeliveryId, FailureRecord, OwnerName, PluginName, Refusal, Reply, StateRead, Timestamp,
+};
 use crate::plugin::{Call, Exports, PluginRoom, SharedView};
 use crate::store::{
     AfterFailure, Change, Claim, ClaimDeliveries, Settlement, Stage, Store, StoreError, Verdict,
 };
 
-use super::call::call;
+use super::call::{CheckRemotes, call, nothing_to_say};
 use super::command;
 use super::policy::{Policies, runs_command};
 use super::words::{host_fault, log_failure, report};
@@ -88,6 +90,7 @@ pub struct Dispatcher {
     clock: Clock,
     settings: DispatchSettings,
     fail_fast: FailFast,
+    check_remotes: CheckRemotes,
     busy: BTreeMap<(OwnerName, PluginName), usize>,
     /// Claimed by us and not settled yet.
     under_way: HashSet<DeliveryId>,
@@ -133,6 +136,10 @@ impl Dispatcher {
             clock,
             settings,
             fail_fast,
+            check_remotes: Arc::new(|_| {
+                let why = "this host fetches nothing".to_owned();
+                Err((Code::NOTIMPL, why))
+            }),
             busy: BTreeMap::new(),
             under_way: HashSet::new(),
             tasks: JoinSet::new(),
@@ -144,6 +151,13 @@ impl Dispatcher {
             settling: 0,
             fatal: None,
         }
+    }
+
+    /// With what tells whether a file can be fetched from where a handler leads it; without, none can.
+    #[must_use]
+    pub fn checking(mut self, check_remotes: CheckRemotes) -> Self {
+        self.check_remotes = check_remotes;
+        self
     }
 
     /// Runs until `stop` fires, then lets running calls end and settles them.
@@ -208,9 +222,10 @@ impl Dispatcher {
             return self.store_failed(&why);
         }
         let running: usize = self.busy.values().sum();
-        let serving: BTreeSet<PluginName> = self.handlers.exports().keys().cloned().collect();
+        let mut serving: BTreeSet<PluginName> = self.handlers.exports().keys().cloned().collect();
+        serving.insert(PluginName::notify_command());
         let limit = self.settings.calls.saturating_sub(running);
-        if limit == 0 || serving.is_empty() {
+        if limit == 0 {
             return;
         }
         let asked = self.clock.now();
@@ -250,19 +265,25 @@ impl Dispatcher {
     }
 
     fn start(&mut self, mut claim: Claim) {
-        if claim.delivery.stage == Stage::Command && !runs_command(&claim) {
-            // The job went on while the command waited (B-115): the handler hears of it instead.
-            claim.delivery.stage = Stage::Handler;
+        let stands_in = claim.delivery.plugin.is_notify_command();
+        if stands_in || claim.delivery.stage == Stage::Command {
+            // When the job went on while the command waited (B-115), the handler hears of it instead.
+            claim.delivery.stage = match runs_command(&claim) {
+                true => Stage::Command,
+                false => Stage::Handler,
+            };
         }
         self.under_way.insert(claim.delivery.id);
         *self.busy.entry(pair(&claim)).or_insert(0) += 1;
         let handlers = Arc::clone(&self.handlers);
         let (store, clock) = (Arc::clone(&self.store), self.clock.clone());
+        let check_remotes = Arc::clone(&self.check_remotes);
         let children = self.fail_fast.children.clone();
         let call = async move {
             let (reply, reads) = match claim.delivery.stage {
                 Stage::Command => (command::run(&claim, &children, &clock).await, Vec::new()),
-                Stage::Handler | Stage::Final => call(&claim, handlers, store).await,
+                Stage::Handler | Stage::Final if stands_in => (nothing_to_say(), Vec::new()),
+                Stage::Handler | Stage::Final => call(&claim, handlers, store, check_remotes).await,
             };
             Ended::Called(Box::new(claim), reply, reads)
         };

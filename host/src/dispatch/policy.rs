@@ -6,9 +6,11 @@ use std::time::Duration;
 use crate::config::PluginConfig;
 use crate::job::{
     EventKind, FailureClass, FailurePolicy, FailureRecord, Interface, JobState, Next, PluginName, Policy,
-    Then, Timestamp, Tries, jitter_fraction, next_step,
+    Role, Then, Timestamp, Tries, jitter_fraction, next_step,
 };
 use crate::store::{AfterFailure, Claim, Stage};
+
+use super::router::has_command;
 
 /// Host faults in a row after which a delivery is parked: it is ours to mend, not the handler's.
 const HOST_FAULTS_MAX: u32 = 5;
@@ -113,20 +115,19 @@ impl Policies {
     }
 }
 
-/// B-114, B-115: for errors and ends of transfer only, while the job rests there.
+/// B-114, B-115: for errors and ends of transfer only, while the job rests there, and in place of who
+/// decides: an observer that fails leaves nothing undone.
 pub(super) fn runs_command(claim: &Claim) -> bool {
-    let rests = match claim.delivery.event {
-        EventKind::JobError | EventKind::OnError => claim.job.state == JobState::Error,
-        EventKind::JobTransferred => claim.job.state == JobState::Transferred,
-        EventKind::JobModification
-        | EventKind::FileTransferred
-        | EventKind::OnEnded
-        | EventKind::OnObjectReady
-        | EventKind::OnProgress
-        | EventKind::OnObjectPut
-        | EventKind::OnCompleted => false,
+    let event = claim.delivery.event;
+    let rests = match claim.job.state {
+        JobState::Error => event != EventKind::JobTransferred,
+        JobState::Transferred => event == EventKind::JobTransferred,
+        _ => false,
     };
-    rests && !claim.job.spec.notify_command.is_empty()
+    rests
+        && has_command(event)
+        && claim.delivery.role == Role::Decider
+        && !claim.job.spec.notify_command.is_empty()
 }
 
 /// A ladder that names the command as its end is climbed before; otherwise the command runs at the

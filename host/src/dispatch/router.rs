@@ -56,6 +56,13 @@ impl ConfigRouter {
         let family = job.kind.family();
         subscription.events.contains(&event) && subscription.family.is_none_or(|wanted| wanted == family)
     }
+
+    /// B-115: the command stands in for who decides. Who only observes does not say that the job was
+    /// seen to.
+    fn runs_command(job: &Job, event: EventKind, routes: &[Route]) -> bool {
+        let decided = routes.iter().any(|route| route.role == Role::Decider);
+        !decided && has_command(event) && !job.spec.notify_command.is_empty()
+    }
 }
 
 impl Router for ConfigRouter {
@@ -101,6 +108,20 @@ impl Router for ConfigRouter {
                 }),
             }
         }
+        if own.is_none() && Self::runs_command(job, event, &routes) {
+            routes.push(Route {
+                plugin: PluginName::notify_command(),
+                role: Role::Decider,
+            });
+        }
         routes
     }
+}
+
+/// B-114, B-159: a command is for the ends of a job's work.
+pub(super) const fn has_command(event: EventKind) -> bool {
+    matches!(
+        event,
+        EventKind::JobError | EventKind::OnError | EventKind::JobTransferred
+    )
 }

@@ -60,7 +60,7 @@ use clients::Clients;
 use speak::Speaker;
 use target::Targets;
 
-pub use address::{check_file, check_reply, check_source, display_url};
+pub use address::{check_file, check_remotes, check_reply, check_source, display_url};
 pub use client::TransferError;
 pub use orphans::sweep;
 pub use upload::reply_data;

@@ -168,7 +168,7 @@ impl JobChange {
     /// Who is told of what is another matter afterwards.
     #[must_use]
     pub const fn registers(&self) -> bool {
-        self.handler.is_some() || self.notify.is_some()
+        self.handler.is_some() || self.notify.is_some() || self.notify_command.is_some()
     }
 
     /// `spec` with the new values.
@@ -233,7 +233,7 @@ fn plugin(name: &str) -> Result<Option<PluginName>, PropertyError> {
     if name.is_empty() {
         return Ok(None);
     }
-    let parsed = name.parse();
+    let parsed = PluginName::of_component(name);
     parsed
         .map(Some)
         .map_err(|why| PropertyError::new(Code::INVALIDARG, format!("`handler`: {why}")))

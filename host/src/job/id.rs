@@ -60,10 +60,20 @@ uuid_id! {
 
 /// Why a name was refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{name}` is not a {what} name: 1 to 64 of a-z, 0-9, `-` and `_`, starting with a letter or digit")]
-pub struct InvalidName {
-    name: String,
-    what: &'static str,
+pub enum InvalidName {
+    /// It has characters that no name has, or too many of them.
+    #[error(
+        "`{name}` is not a {what} name: 1 to 64 of a-z, 0-9, `-` and `_`, starting with a letter or digit"
+    )]
+    Form {
+        /// What was read, escaped and cut.
+        name: String,
+        /// What it was to name.
+        what: &'static str,
+    },
+    /// It means something else.
+    #[error("`{0}` is what notify commands are listed as; a plugin has another name")]
+    Reserved(String),
 }
 
 fn checked(name: &str, what: &'static str) -> Result<String, InvalidName> {
@@ -76,7 +86,7 @@ fn checked(name: &str, what: &'static str) -> Result<String, InvalidName> {
         Ok(name.to_owned())
     } else {
         let name = name.chars().take(80).flat_map(char::escape_default).collect();
-        Err(InvalidName { name, what })
+        Err(InvalidName::Form { name, what })
     }
 }
 
@@ -127,6 +137,35 @@ name! {
     /// A plugin's name: the stem of its file in the plugin folder.
     PluginName, "plugin"
 }
+impl PluginName {
+    const NOTIFY_COMMAND: &str = "notify-command";
+
+    /// Whom a delivery goes to that no handler decides about: the job's notify command (B-115). No
+    /// component is called so.
+    #[must_use]
+    pub fn notify_command() -> Self {
+        Self(Self::NOTIFY_COMMAND.to_owned())
+    }
+
+    /// Whether it is the job's notify command and no component.
+    #[must_use]
+    pub fn is_notify_command(&self) -> bool {
+        self.0 == Self::NOTIFY_COMMAND
+    }
+
+    /// The name of a component, as files and configurations give it.
+    ///
+    /// # Errors
+    /// What is no name, and the one that no component has.
+    pub fn of_component(text: &str) -> Result<Self, InvalidName> {
+        let name: Self = text.parse()?;
+        if name.is_notify_command() {
+            return Err(InvalidName::Reserved(name.0));
+        }
+        Ok(name)
+    }
+}
+
 name! {
     /// Who a job belongs to: an `[owner.NAME]` of the configuration, or `uid-N`.
     OwnerName, "owner"
@@ -139,6 +178,15 @@ name! {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn no_component_is_called_as_notify_commands_are_listed() {
+        assert!(PluginName::of_component("pager").is_ok());
+        let refused = PluginName::of_component("notify-command").unwrap_err();
+        assert!(refused.to_string().contains("another name"), "{refused}");
+        let listed: PluginName = "notify-command".parse().unwrap();
+        assert_eq!(listed, PluginName::notify_command(), "it is read from the store");
+    }
 
     #[test]
     fn names_that_could_leave_the_folder_are_refused() {

@@ -384,7 +384,7 @@ fn no_progress_error(job: &Job, at: Timestamp) -> ErrorInfo {
     let limit = humantime::format_duration(job.spec.no_progress);
     let last = job.error.as_ref();
     ErrorInfo {
-        code: Code::NO_PROGRESS,
+        code: job.spec.profile.no_progress_code(),
         context: last.map_or(ErrorContext::Unknown, |error| error.context),
         description: match last {
             Some(error) => format!(

@@ -212,7 +212,7 @@ pub struct JobSpec {
     /// The call's own handler: decides before any subscription.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub handler: Option<PluginName>,
-    /// Program and arguments run when the handler fails (B-114); never a shell string.
+    /// Program and arguments run when the handler fails or there is none (B-114, B-115); never a shell string.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notify_command: Vec<String>,
     /// What its handlers are told; `None` leaves it to the subscriptions (B-98).
@@ -244,7 +244,8 @@ pub struct JobSpec {
 }
 
 impl JobSpec {
-    /// A job named `name` with the numbers of `profile`.
+    /// A job named `name` with the numbers of `profile`; of another level than normal,
+    /// [`JobSpec::at_level`].
     #[must_use]
     pub fn new(name: impl Into<String>, profile: Profile) -> Self {
         Self {
@@ -258,8 +259,8 @@ impl JobSpec {
             notify_command: Vec::new(),
             notify: None,
             notify_interval: Self::NOTIFY_INTERVAL,
-            retry: profile.retry(),
-            no_progress: profile.no_progress(),
+            retry: profile.retry(Priority::Normal),
+            no_progress: profile.no_progress(Priority::Normal),
             transfer: None,
             batch: None,
             query: None,
@@ -290,6 +291,16 @@ impl JobSpec {
         }
         self.batch.as_ref().map_or(Ok(()), |batch| batch.check())?;
         self.query.as_ref().map_or(Ok(()), |query| query.check())
+    }
+
+    /// With the numbers that its profile has for jobs submitted at this level (DC-06).
+    #[must_use]
+    pub fn at_level(self, level: Priority) -> Self {
+        Self {
+            retry: self.profile.retry(level),
+            no_progress: self.profile.no_progress(level),
+            ..self
+        }
     }
 
     /// What only transfers have; the defaults where nothing was said.

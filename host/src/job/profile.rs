@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::{Code, ErrorContext, ErrorInfo, Priority};
+
 const MINUTE: u64 = 60;
 const DAY: u64 = 86_400;
 
@@ -48,16 +50,22 @@ impl Backoff {
 }
 
 impl Profile {
-    /// The delay between retries of a transient error (B-57).
+    /// The delay between retries of a transient error (B-57), of a job that is submitted at this level:
+    /// whoever waits for a file of Delivery Optimization waits no longer than its agent does (DC-06).
     #[must_use]
-    pub fn retry(self) -> Backoff {
-        match self {
-            Self::Sexton => Backoff {
+    pub fn retry(self, level: Priority) -> Backoff {
+        match (self, level) {
+            (Self::Sexton, _) => Backoff {
                 initial: Duration::from_secs(5),
                 factor: 2.0,
                 max: Duration::from_secs(10 * MINUTE),
             },
-            Self::Bits | Self::DeliveryOptimization => Backoff {
+            (Self::DeliveryOptimization, Priority::Foreground) => Backoff {
+                initial: Duration::from_secs(1),
+                factor: 2.0,
+                max: Duration::from_secs(30),
+            },
+            (Self::Bits | Self::DeliveryOptimization, _) => Backoff {
                 initial: Duration::from_secs(600),
                 factor: 1.0,
                 max: Duration::from_secs(600),
@@ -66,12 +74,33 @@ impl Profile {
     }
 
     /// How long a job may go without a byte of progress, counted from the first transient error
-    /// (B-59, D-09).
+    /// (B-59, D-09); the level as of [`Profile::retry`].
     #[must_use]
-    pub fn no_progress(self) -> Duration {
+    pub fn no_progress(self, level: Priority) -> Duration {
+        match (self, level) {
+            (Self::Sexton | Self::Bits, _) => Duration::from_secs(14 * DAY),
+            (Self::DeliveryOptimization, Priority::Foreground) => Duration::from_secs(5 * MINUTE),
+            (Self::DeliveryOptimization, _) => Duration::from_secs(DAY),
+        }
+    }
+
+    /// What the end of [`Profile::no_progress`] is called (DC-06).
+    #[must_use]
+    pub const fn no_progress_code(self) -> Code {
         match self {
-            Self::Sexton | Self::Bits => Duration::from_secs(14 * DAY),
-            Self::DeliveryOptimization => Duration::from_secs(DAY),
+            Self::Sexton | Self::Bits => Code::NO_PROGRESS,
+            Self::DeliveryOptimization => Code::DO_DOWNLOAD_NO_PROGRESS,
+        }
+    }
+
+    /// Where an error arose, as it is told: Delivery Optimization knows nothing but the refusal of the
+    /// remote file (D-04). What is recorded is the precise context in every profile (B-79).
+    #[must_use]
+    pub fn context_of(self, error: &ErrorInfo) -> ErrorContext {
+        match self {
+            Self::Sexton | Self::Bits => error.context,
+            Self::DeliveryOptimization if error.code == Code::http(403) => ErrorContext::RemoteFile,
+            Self::DeliveryOptimization => ErrorContext::None,
         }
     }
 
@@ -132,15 +161,34 @@ mod tests {
 
     #[test]
     fn d09_delivery_optimization_gives_up_after_a_day_without_a_byte() {
-        // Its documents name an hour for some priorities and a day for others: the day is for all.
-        let seconds = Profile::DeliveryOptimization.no_progress().as_secs();
-        assert_eq!(seconds, 86_400);
+        // Its documents name an hour for some levels and a day for others: the day is for all but those
+        // that somebody waits for, whose number is the agent's (DC-06).
+        for level in [Priority::High, Priority::Normal, Priority::Low] {
+            let seconds = Profile::DeliveryOptimization.no_progress(level).as_secs();
+            assert_eq!(seconds, 86_400, "{level}");
+        }
+    }
+
+    #[test]
+    fn dc06_in_the_foreground_retries_double_to_30_s_and_5_minutes_without_a_byte_are_the_end() {
+        let profile = Profile::DeliveryOptimization;
+        let retry = profile.retry(Priority::Foreground);
+        let seconds: Vec<u64> = (0..7).map(|n| retry.delay(n).as_secs()).collect();
+        assert_eq!(seconds, [1, 2, 4, 8, 16, 30, 30]);
+        assert_eq!(profile.no_progress(Priority::Foreground).as_secs(), 300);
+        assert_eq!(profile.no_progress_code(), Code(0x80D0_2002));
+        assert_eq!(profile.retry(Priority::High).delay(0).as_secs(), 600);
+        for other in [Profile::Sexton, Profile::Bits] {
+            let levels = [Priority::Foreground, Priority::Normal];
+            assert_eq!(other.retry(levels[0]), other.retry(levels[1]));
+            assert_eq!(other.no_progress_code(), Code::NO_PROGRESS);
+        }
     }
 
     #[test]
     fn b59_the_others_give_up_after_fourteen_days() {
         for profile in [Profile::Sexton, Profile::Bits] {
-            assert_eq!(profile.no_progress().as_secs(), 1_209_600);
+            assert_eq!(profile.no_progress(Priority::Foreground).as_secs(), 1_209_600);
         }
     }
 
@@ -151,10 +199,10 @@ mod tests {
 
     #[test]
     fn b57_the_default_retry_delay_doubles_to_ten_minutes() {
-        let retry = Profile::Sexton.retry();
+        let retry = Profile::Sexton.retry(Priority::Normal);
         let seconds: Vec<u64> = (0..9).map(|n| retry.delay(n).as_secs()).collect();
         assert_eq!(seconds, [5, 10, 20, 40, 80, 160, 320, 600, 600]);
-        assert_eq!(Profile::Bits.retry().delay(7).as_secs(), 600);
+        assert_eq!(Profile::Bits.retry(Priority::Normal).delay(7).as_secs(), 600);
         assert_eq!(retry.delay(u32::MAX).as_secs(), 600);
     }
 }

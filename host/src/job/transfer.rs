@@ -10,8 +10,8 @@ use serde::{Deserialize, Serialize};
 
 use super::{Code, FileSpec};
 pub use http::{
-    AuthScheme, AuthTarget, Credential, Header, HttpSpec, ProxySpec, ProxyUse, Redirects, SecretRef,
-    SecretSource, StatusClass, TlsSpec,
+    AuthScheme, AuthTarget, Credential, Header, HttpSpec, ProxySpec, ProxyUse, Redirects, StatusClass,
+    TlsSpec,
 };
 pub use limits::{LimitSpec, rate};
 pub use placing::{Existing, PlacingSpec, Preserve, Versions};

@@ -23,6 +23,7 @@ mod v0_1 {
         imports: {
             "sexton:plugin/state.get": async | trappable,
             "sexton:plugin/state.set": async | trappable,
+            "sexton:plugin/job-control.set-remote": async | trappable,
             default: trappable,
         },
         exports: { default: async },
@@ -317,6 +318,24 @@ impl wit::job_control::Host for Guest {
 
     fn set_validation(&mut self, valid: bool) -> wasmtime::Result<Result<(), wit::job_control::Refusal>> {
         Ok(self.services.set_validation(valid).map_err(refusal))
+    }
+
+    async fn set_remote(
+        &mut self,
+        file: u32,
+        remote: String,
+    ) -> wasmtime::Result<Result<(), wit::job_control::Refusal>> {
+        let asked = self.services.set_remote(file, remote).await;
+        let asked = asked.map_err(|why| wasmtime::Error::from(StoreFault(why)))?;
+        Ok(asked.map_err(refusal))
+    }
+
+    fn set_header(
+        &mut self,
+        name: String,
+        value: Option<String>,
+    ) -> wasmtime::Result<Result<(), wit::job_control::Refusal>> {
+        Ok(self.services.set_header(&name, value).map_err(refusal))
     }
 
     fn current_state(&mut self) -> wasmtime::Result<wit::types::JobState> {

@@ -91,7 +91,7 @@ pub(super) fn list(dir: &Path) -> std::io::Result<Listing> {
             listing.strange.push((name, why));
             continue;
         }
-        match stem.parse::<PluginName>() {
+        match PluginName::of_component(stem) {
             Ok(plugin) => drop(listing.files.insert(plugin, (path, Stamp::of(&meta)))),
             Err(error) => listing.strange.push((name, error.to_string())),
         }

@@ -2,6 +2,9 @@
 //! about the job of the call. Nothing here touches the store: requests and writes are buffered and
 //! leave with the reply (HB-04).
 
+mod header;
+mod remote;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;

@@ -5,11 +5,11 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 use super::services::Services;
-use super::{Call, CallView, Function};
+use super::{Call, CallView, Function, RemoteChecked};
 use crate::clock::Clock;
 use crate::job::{
-    Code, Command, DeliveryId, ErrorContext, ErrorInfo, FileSpec, FileStatus, Job, JobId, JobKind, JobSpec,
-    JobState, Outcome, Priority, Profile, Progress, Role, Timestamp,
+    Code, Command, DeliveryId, ErrorContext, ErrorInfo, FileSpec, FileStatus, Header, Job, JobId, JobKind,
+    JobSpec, JobState, Outcome, Priority, Profile, Progress, Role, Timestamp, TransferSpec,
 };
 
 /// No state at all.
@@ -23,6 +23,14 @@ impl CallView for Nothing {
 
     async fn state_bytes(&self) -> Result<u64, String> {
         Ok(0)
+    }
+
+    async fn check_remote(&self, _job: &Job, file: u32, remote: &str) -> Result<RemoteChecked, String> {
+        Ok(match (file, remote) {
+            (0, "") => Err((Code::INVALIDARG, "it is no URL".to_owned())),
+            (0, _) => Ok(()),
+            _ => Err((Code::NOT_FOUND, "there is no such file".to_owned())),
+        })
     }
 }
 
@@ -139,4 +147,52 @@ fn b55_what_is_no_file_or_no_longer_here_is_not_judged() {
     observer.role = Role::Observer;
     let said = services(observer).set_validation(false).unwrap_err();
     assert_eq!(said.code, Code::ACCESSDENIED);
+}
+
+#[tokio::test]
+async fn b130_a_request_for_another_server_is_checked_at_once_and_buffered() {
+    let mut desk = services(call("job-error"));
+    let mut asked = async |file, remote: &str| {
+        let said = desk.set_remote(file, remote.to_owned()).await.unwrap();
+        said.map_err(|why| why.code)
+    };
+    assert_eq!(asked(0, "http://other/x").await, Ok(()));
+    assert_eq!(asked(0, "").await, Err(Code::INVALIDARG));
+    assert_eq!(asked(7, "http://other/x").await, Err(Code::NOT_FOUND));
+    let (file, remote) = (0, "http://other/x".to_owned());
+    assert_eq!(desk.take_decisions().0, [Command::SetRemote { file, remote }]);
+
+    let mut upload = call("job-error");
+    upload.job.kind = JobKind::Upload;
+    let said = services(upload).set_remote(0, "http://other/x".to_owned()).await;
+    assert_eq!(said.unwrap().unwrap_err().code, Code::NOTIMPL);
+    let mut observer = call("job-error");
+    observer.role = Role::Observer;
+    let said = services(observer).set_remote(0, String::new()).await;
+    assert_eq!(said.unwrap().unwrap_err().code, Code::ACCESSDENIED);
+}
+
+#[test]
+fn b143_a_header_replaces_all_of_its_name_and_a_bad_one_is_refused_at_once() {
+    let mut call = call("job-error");
+    let mut transfer = TransferSpec::DEFAULT;
+    transfer.http.headers = vec![
+        Header::new("x-tag", "a"),
+        Header::new("X-Tag", "b"),
+        Header::new("X-A", "1"),
+    ];
+    call.job.spec.transfer = Some(Box::new(transfer));
+    let mut desk = services(call);
+    desk.set_header("X-Tag", Some("c".to_owned())).unwrap();
+    desk.set_header("x-a", None).unwrap();
+    for (name, value) in [("Range", "bytes=0-1"), ("no header", "1"), ("X-B", "a\r\nb")] {
+        let refused = desk.set_header(name, Some(value.to_owned())).unwrap_err();
+        assert_eq!(refused.code, Code::INVALIDARG, "{name}");
+    }
+    let (requests, _) = desk.take_decisions();
+    let [Command::Change(_), Command::Change(last)] = requests.as_slice() else {
+        panic!("{requests:?}")
+    };
+    let left = &last.transfer.as_ref().unwrap()["http"]["headers"];
+    assert_eq!(*left, serde_json::json!([{"name": "X-Tag", "value": "c"}]));
 }

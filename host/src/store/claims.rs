@@ -6,11 +6,12 @@ use std::time::Duration;
 
 use rusqlite::{OptionalExtension, params};
 
-use crate::job::{Command, Priority};
+use crate::job::{Command, Family, Priority};
 
+use super::jobs::remote_host;
 use super::rows::{JobClaim, int, load_files, load_job_at, rank};
 use super::writer::{Done, Work};
-use super::{ClaimJobs, Run};
+use super::{ClaimJobs, Hold, Run};
 
 /// Files of a run that are read inside the transaction. Those of larger jobs are read beside it, so
 /// that a job of many files holds up nobody.
@@ -22,6 +23,9 @@ const LOOK_JOBS: usize = 256;
 /// Remote hosts that a claim looks at after that. The next claim goes on where this one ended, so
 /// that every host has its turn however many there are.
 const LOOK_HOSTS: usize = 256;
+
+/// How often a claim chooses anew after it held what it had chosen; what is left then has its next claim.
+const HELD_ROUNDS: usize = 8;
 
 /// A running background job that makes room for others (B-25, B-68).
 #[derive(Clone, Debug)]
@@ -82,6 +86,46 @@ impl Taken<'_> {
 impl Work<'_> {
     /// Claims jobs; of each, at most [`FILES_IN_CLAIM`] files are filled in.
     pub(super) fn claim_jobs(&mut self, ask: &ClaimJobs) -> Done<Vec<Run>> {
+        let mut free = Vec::new();
+        for _ in 0..HELD_ROUNDS {
+            let chosen = self.choose(ask)?;
+            let all = chosen.len();
+            free = self.hold_chosen(chosen, &ask.holds)?;
+            if free.len() == all {
+                break;
+            }
+        }
+        free.into_iter().map(|seq| self.start(seq, ask.lease)).collect()
+    }
+
+    /// Holds those of the chosen that a condition keeps from running: they were submitted since the last
+    /// look at the conditions. Returns the others.
+    fn hold_chosen(&mut self, chosen: Vec<i64>, holds: &[Hold]) -> Done<Vec<i64>> {
+        if holds.is_empty() {
+            return Ok(chosen);
+        }
+        let mut free = Vec::new();
+        for seq in chosen {
+            let mut stored = load_job_at(self.db, seq)?;
+            let first = load_files(self.db, seq, 0, 1)?.pop();
+            let host = first.map(|file| remote_host(&file.remote)).unwrap_or_default();
+            let is_transfer = stored.job.kind.family() == Family::Transfer;
+            let hold = holds
+                .iter()
+                .find(|hold| is_transfer && hold.concerns(stored.job.priority, &host));
+            match hold {
+                Some(hold) => {
+                    let error = hold.error(stored.job.attempt, self.now);
+                    self.apply(&mut stored, &Command::Held { error })?;
+                }
+                None => free.push(seq),
+            }
+        }
+        Ok(free)
+    }
+
+    /// Rows of jobs that may run, the first levels first.
+    fn choose(&mut self, ask: &ClaimJobs) -> Done<Vec<i64>> {
         let mut seqs = self.oldest(Priority::Foreground, ask.foreground)?;
         let mut taken = Taken {
             ask,
@@ -97,7 +141,7 @@ impl Work<'_> {
             }
         }
         seqs.append(&mut taken.seqs);
-        seqs.into_iter().map(|seq| self.start(seq, ask.lease)).collect()
+        Ok(seqs)
     }
 
     fn start(&mut self, seq: i64, lease: Duration) -> Done<Run> {

@@ -128,6 +128,13 @@ impl Work<'_> {
 }
 
 impl Hold {
+    /// Whether it keeps a transfer of this level and remote host from running.
+    #[must_use]
+    pub fn concerns(&self, level: Priority, host: &str) -> bool {
+        let near = matches!(self.reason, HoldReason::Network | HoldReason::Cost) && is_loopback(host);
+        self.levels.contains(&level) && !near
+    }
+
     /// The error object of a job that it holds.
     #[must_use]
     pub fn error(&self, attempt: u32, at: crate::job::Timestamp) -> ErrorInfo {

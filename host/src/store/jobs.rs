@@ -197,6 +197,9 @@ impl Work<'_> {
             stored.job.retries = 0;
             stored.job.no_progress_since = None;
         }
+        if let Some(reply) = &checkpoint.arrived {
+            self.raise_file(&stored, reply)?;
+        }
         if file.transferred && !before.transferred {
             self.raise_file(&stored, file)?;
         }

@@ -222,7 +222,9 @@ impl Work<'_> {
     ) -> Done<()> {
         let charge = i64::from(!record.class.is_charged());
         let host_fault = record.class == crate::job::FailureClass::HostFault;
-        let rounds = i64::from(delivery.record.stage == Stage::Command);
+        let is_command =
+            delivery.record.stage == Stage::Command || delivery.record.plugin.is_notify_command();
+        let rounds = i64::from(is_command);
         self.moved(delivery, DeliveryState::Pending);
         let due = self.due_in_turn(delivery, due)?;
         self.db

@@ -153,6 +153,7 @@ fn ask_jobs() -> ClaimJobs {
         busy_hosts: BTreeMap::new(),
         per_host: 6,
         yielding: Vec::new(),
+        holds: Vec::new(),
         lease: Duration::from_secs(30),
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::Yielding;
+use super::{Hold, Yielding};
 use crate::job::{
     Code, Command, DeliveryId, DeliveryState, ErrorInfo, EventKind, FailureRecord, FileSpec, FileStatus, Job,
     JobId, JobKind, JobSpec, JobState, Outcome, OwnerName, PluginName, Priority, Refusal, ReplyProgress,
@@ -53,6 +53,8 @@ pub struct ClaimJobs {
     pub per_host: usize,
     /// Running background jobs that would make room for others.
     pub yielding: Vec<Yielding>,
+    /// What keeps transfers from running: those that it concerns are held and not taken.
+    pub holds: Vec<Hold>,
     /// How long the claim holds without renewal, for backends with several hosts.
     pub lease: Duration,
 }
@@ -104,11 +106,17 @@ pub struct FileCheckpoint {
     pub file: FileStatus,
     /// How much of the job's reply is here; `None` while its download has not begun (B-08).
     pub reply: Option<ReplyProgress>,
+    /// The reply, once it has arrived: handlers are told of it as of any file (B-159).
+    pub arrived: Option<Box<FileStatus>>,
 }
 
 impl From<FileStatus> for FileCheckpoint {
     fn from(file: FileStatus) -> Self {
-        Self { file, reply: None }
+        Self {
+            file,
+            reply: None,
+            arrived: None,
+        }
     }
 }
 

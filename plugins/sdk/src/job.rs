@@ -75,6 +75,26 @@ pub fn set_validation(valid: bool) -> Result<(), Refusal> {
     job_control::set_validation(valid)
 }
 
+/// Has a file of a download, named by its `index`, fetched from elsewhere; one that is here already keeps
+/// its name. A job in `error` goes on with [`resume`].
+///
+/// # Errors
+/// As [`cancel`]; `E_INVALIDARG` for what cannot be fetched, `BG_E_NOT_FOUND` where there is no such file,
+/// `E_ACCESSDENIED` for `file:` and `s3:` names, and for servers that the submitter did not name where the
+/// job has credentials or secret headers.
+pub fn set_remote(file: u32, remote: &str) -> Result<(), Refusal> {
+    job_control::set_remote(file, remote)
+}
+
+/// Has a header sent with every request of the job, in place of all of its name; with `None`, none is sent.
+/// A fresh token, then [`resume`], mends a job that a server did not let in.
+///
+/// # Errors
+/// As [`cancel`]; `E_INVALIDARG` for what is no header or would break a transfer.
+pub fn set_header(name: &str, value: Option<&str>) -> Result<(), Refusal> {
+    job_control::set_header(name, value)
+}
+
 /// The state in which this call's own requests would leave the job.
 #[must_use]
 pub fn current_state() -> JobState {

@@ -11,7 +11,7 @@ use crate::log::Level;
 use crate::{CallInfo, Code, ErrorInfo, ErrorOrigin, JobKind, JobSnapshot, JobState, Priority};
 
 /// What a handler asked of its job.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Request {
     /// [`crate::job::resume`] or [`crate::job::resume_after`].
     Resume(Option<Duration>),
@@ -27,6 +27,10 @@ pub enum Request {
     SetRetryDelay(Duration),
     /// [`crate::job::set_validation`]
     SetValidation(bool),
+    /// [`crate::job::set_remote`]
+    SetRemote(u32, String),
+    /// [`crate::job::set_header`]
+    SetHeader(String, Option<String>),
 }
 
 #[derive(Default)]
@@ -153,17 +157,19 @@ pub(crate) mod job_control {
                     message: "another handler decides about this job".into(),
                 });
             }
-            host.requests.push(request);
             host.state_now = Some(match request {
                 Request::Resume(_) => JobState::Queued,
                 Request::Cancel => JobState::Cancelled,
                 Request::Complete => JobState::Acknowledged,
                 Request::Suspend => JobState::Suspended,
                 Request::SetValidation(false) => JobState::Error,
-                Request::SetPriority(_) | Request::SetRetryDelay(_) | Request::SetValidation(true) => {
-                    host.state_now.unwrap_or(JobState::Error)
-                }
+                Request::SetPriority(_)
+                | Request::SetRetryDelay(_)
+                | Request::SetValidation(true)
+                | Request::SetRemote(..)
+                | Request::SetHeader(..) => host.state_now.unwrap_or(JobState::Error),
             });
+            host.requests.push(request);
             Ok(())
         })
     }
@@ -190,6 +196,12 @@ pub(crate) mod job_control {
     }
     pub(crate) fn set_validation(valid: bool) -> Result<(), Refusal> {
         ask(Request::SetValidation(valid))
+    }
+    pub(crate) fn set_remote(file: u32, remote: &str) -> Result<(), Refusal> {
+        ask(Request::SetRemote(file, remote.to_owned()))
+    }
+    pub(crate) fn set_header(name: &str, value: Option<&str>) -> Result<(), Refusal> {
+        ask(Request::SetHeader(name.to_owned(), value.map(str::to_owned)))
     }
     pub(crate) fn current_state() -> JobState {
         with(|host| host.state_now.unwrap_or(JobState::Error))

@@ -97,6 +97,22 @@ fn behave(mood: &str, call: &CallInfo) -> Result {
         "resume" => job::resume_after(delay()?)?,
         "suspend" => job::suspend()?,
         "hurry" => job::set_priority(Priority::High)?,
+        // Leads the first file to where the job's context says, and has it fetched from there.
+        "elsewhere" => {
+            job::set_remote(0, &call.context)?;
+            job::resume()?;
+        }
+        // The same, but what was decided is lost.
+        "elsewhere-then-panic" => {
+            job::set_remote(0, &call.context)?;
+            panic!("moody leads it elsewhere and panics");
+        }
+        // Has the job's context sent as a header, and takes another away.
+        "let-in" => {
+            job::set_header("Authorization", Some(&call.context))?;
+            job::set_header("X-Old", None)?;
+            job::resume()?;
+        }
         "retry-later" => job::set_retry_delay(delay()?)?,
         // Finds the first file bad, and whatever comes in its place good. Jobs are told apart by their
         // context.

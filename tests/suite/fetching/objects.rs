@@ -167,10 +167,7 @@ fn b96_a_key_that_is_not_to_be_had_is_an_error() {
     let id = host.download_to("s3://media/x", &host.path("x"), &[]);
     host.wait_state(&id, "error");
     let error = host.object(&["job", "error", &id]);
-    assert!(
-        error["description"]
-            .as_str()
-            .unwrap()
-            .contains("SEXTON_NO_SUCH_VARIABLE is not set")
-    );
+    assert_eq!(error["name"], "BG_E_INVALID_CREDENTIALS");
+    let words = error["description"].as_str().unwrap();
+    assert!(words.contains("env:SEXTON_NO_SUCH_VARIABLE"), "{words}");
 }

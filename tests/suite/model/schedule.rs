@@ -106,6 +106,7 @@ impl Engine {
             busy_hosts: BTreeMap::new(),
             per_host: 100,
             yielding: Vec::new(),
+            holds: Vec::new(),
             lease: Duration::from_secs(30),
         };
         let runs = self.store().claim_jobs(ask).await.unwrap_or_default();

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use sexton_tests::guests::{self, MOODY};
 use sexton_tests::server::bits::BitsServer;
 use sexton_tests::server::{Behaviour, Remote};
 use sexton_tests::web::Web;
@@ -294,4 +295,42 @@ fn b46_cancel_leaves_nothing_of_the_reply() {
         .filter(|name| name.to_string_lossy().contains(".part"))
         .collect();
     assert!(left.is_empty() && !host.path("r").exists(), "{left:?}");
+}
+
+/// A reply is a file that is fetched: whoever is told of files hears of it once, before the job's own end.
+#[test]
+fn b159_a_reply_that_has_arrived_is_told_as_a_file() {
+    let web = Web::start();
+    let events = "[\"file-transferred\", \"job-transferred\"]";
+    let config = format!("[[subscribe]]\nplugin = \"moody\"\nevents = {events}\n");
+    let (host, _) = sender(&config, 1000);
+    host.plugin("moody", guests::bytes(MOODY));
+    host.wait_serving("moody");
+    let server = BitsServer::start(&web);
+    let reply_url = web.route("/reply", replies("thank you"));
+    server.set(|ways| ways.reply_url = Some(reply_url));
+    for (name, url, options) in [
+        ("in-the-answer", web.route("/f", replies("thank you")), &PUT[..]),
+        ("by-address", server.url("f"), &BITS[..]),
+    ] {
+        let id = host.upload_reply("sent.bin", &url, name, options);
+        host.wait_state(&id, "transferred");
+        // Where a handler that is granted the folder finds what it judges.
+        let reply = host.path(name);
+        host.wait_log(&format!(
+            "{} is in {}/",
+            reply.display(),
+            reply.parent().unwrap().display()
+        ));
+        let mut events: Vec<_> = host.deliveries(&["--job", &id]);
+        events.reverse();
+        let kinds: Vec<_> = events.iter().map(|one| one["event"].as_str().unwrap()).collect();
+        assert_eq!(
+            kinds,
+            ["file-transferred", "file-transferred", "job-transferred"],
+            "{name}: the reply, what was sent, the job"
+        );
+        let lines = host.log().matches(&format!("{} is in", reply.display())).count();
+        assert_eq!(lines, 1, "{name}");
+    }
 }

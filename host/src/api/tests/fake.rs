@@ -9,8 +9,8 @@ use tokio::sync::broadcast;
 use super::super::HostHandle;
 use super::super::view::{FailFastView, HostState, HostStatus, PluginView};
 use crate::job::{
-    Code, Command, DeliveryId, FileStatus, Job, JobId, JobState, PluginName, Profile, Progress, Router,
-    Timestamp, apply,
+    Code, Command, DeliveryId, FileSpec, FileStatus, Job, JobId, JobState, PluginName, Profile, Progress,
+    Router, Timestamp, apply,
 };
 use crate::store::{
     Change, Claim, ClaimDeliveries, ClaimJobs, Counts, DeliveryFilter, DeliveryRecord, FileCheckpoint,
@@ -259,9 +259,13 @@ impl HostHandle for FakeHost {
     }
 
     fn check_submit(&self, new: &NewJob) -> Result<(), (Code, String)> {
-        match new.files.iter().find(|file| file.remote.starts_with("gopher:")) {
-            Some(file) => Err((Code::INVALIDARG, format!("`{}` cannot be fetched", file.remote))),
-            None => Ok(()),
+        new.files.iter().try_for_each(|file| self.check_remotes(file))
+    }
+
+    fn check_remotes(&self, file: &FileSpec) -> Result<(), (Code, String)> {
+        match file.remote.starts_with("gopher:") {
+            true => Err((Code::INVALIDARG, format!("`{}` cannot be fetched", file.remote))),
+            false => Ok(()),
         }
     }
 

@@ -98,7 +98,7 @@ fn after(policies: &Policies, claim: &Claim, class: FailureClass) -> &'static st
 fn ladder(then: Then, attempts: u32) -> Policy {
     Policy::Own(Ladder {
         attempts: Some(attempts),
-        backoff: Profile::Sexton.retry(),
+        backoff: Profile::Sexton.retry(Priority::Normal),
         jitter: 0.0,
         age: Duration::from_secs(1_000),
         then,

@@ -154,6 +154,7 @@ impl Scene {
             busy_hosts: BTreeMap::new(),
             per_host: 100,
             yielding: Vec::new(),
+            holds: Vec::new(),
             lease: Duration::from_secs(30),
         };
         let run = self.store.claim_jobs(ask).await.unwrap().remove(0);

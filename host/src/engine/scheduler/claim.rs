@@ -95,6 +95,7 @@ impl Engine {
             per_host,
             lease: LEASE,
             yielding: yielding.collect(),
+            holds: self.conditions.holds().to_vec(),
             busy_hosts,
         }
     }

@@ -10,7 +10,7 @@ use crate::clock::Clock;
 use crate::config::{NetworkMode, TransferRules};
 use crate::engine::Bandwidth;
 use crate::job::{Command, HoldReason, Priority, Timestamp};
-use crate::store::{Hold, HoldJobs, is_loopback};
+use crate::store::{Hold, HoldJobs};
 
 use super::{Engine, Running};
 
@@ -60,10 +60,12 @@ impl Conditions {
 
     /// What holds a transfer of this level to this remote host.
     fn of(&self, level: Priority, host: &str) -> Option<&Hold> {
-        self.holds.iter().find(|hold| {
-            let near = matches!(hold.reason, HoldReason::Network | HoldReason::Cost) && is_loopback(host);
-            hold.levels.contains(&level) && !near
-        })
+        self.holds.iter().find(|hold| hold.concerns(level, host))
+    }
+
+    /// What holds transfers now.
+    pub(super) fn holds(&self) -> &[Hold] {
+        &self.holds
     }
 
     /// Looks at rules, network and time anew.

@@ -85,9 +85,9 @@ async fn b31_a_lost_network_holds_what_runs_and_what_waits_but_not_what_is_near(
     for job in far.iter().chain([&waiting]) {
         scene.is_held(job, DISCONNECTED).await;
     }
-    // Who comes now is held too; between a look at the network and a claim it may be taken first.
+    // Who comes now is held before it is taken.
     let late = scene.on("far", Priority::Normal).await;
-    scene.is_held(&late, DISCONNECTED).await;
+    assert_eq!(scene.is_held(&late, DISCONNECTED).await.attempt, 0);
     until("those that are near run on alone", || scene.runner.running() == 2).await;
     scene.network.send_replace(true);
     scene.runner.open();

@@ -27,6 +27,15 @@ const SCHEMES: [&str; 6] = ["http", "https", "dav", "davs", "s3", "file"];
 /// # Errors
 /// The code and a sentence that says what is wrong with which name.
 pub fn check_file(spec: &FileSpec, config: &TransferConfig) -> Result<(), (Code, String)> {
+    check_remotes(spec, config)?;
+    check_local(&spec.local)
+}
+
+/// Whether `spec` can be fetched from where it says (B-52, B-119); asks nothing of the file system.
+///
+/// # Errors
+/// As [`check_file`].
+pub fn check_remotes(spec: &FileSpec, config: &TransferConfig) -> Result<(), (Code, String)> {
     spec.plan.check()?;
     for remote in std::iter::once(&spec.remote).chain(&spec.plan.mirrors) {
         check_remote(remote, config)?;
@@ -35,7 +44,7 @@ pub fn check_file(spec: &FileSpec, config: &TransferConfig) -> Result<(), (Code,
             return Err((Code::NOTIMPL, why));
         }
     }
-    check_local(&spec.local)
+    Ok(())
 }
 
 /// Whether an upload of `spec` can be accepted: its file is there and can be read.

@@ -130,6 +130,25 @@ mod tests {
         assert_eq!(transient, [408, 409, 425, 429]);
     }
 
+    /// What the agent pauses a job for ends it here too, but for what passes by itself.
+    #[test]
+    fn dc05_what_the_agent_gives_up_on_is_fatal_here_but_for_what_passes() {
+        let passing: Vec<u16> = (400..=499).filter(|c| status(*c) == Class::Transient).collect();
+        assert_eq!(passing, [408, 409, 425, 429]);
+        for written in [libc::EIO, libc::EACCES, libc::EROFS, libc::EFBIG, libc::ENOTDIR] {
+            assert_eq!(errno(written), Class::Fatal, "errno {written}");
+        }
+        for short in [libc::ENOMEM, libc::ENOSPC, libc::EMFILE] {
+            assert_eq!(errno(short), Class::Transient, "errno {short}");
+        }
+        let config = crate::engine::transfer::tests::config();
+        for bad in ["http://", "no url", "gopher://h/x"] {
+            let file = crate::job::FileSpec::new(bad, "/tmp/x");
+            let (code, _) = crate::engine::transfer::check_file(&file, &config).unwrap_err();
+            assert!(code.is_failure(), "{bad}: it never becomes a job");
+        }
+    }
+
     #[test]
     fn b84_5xx_is_transient_except_501_and_505() {
         assert_eq!(fatal_in(500..=599), [501, 505]);

@@ -1,7 +1,8 @@
-//! Secrets, read where a job says they are when a run begins (B-141). What they are is told to nobody:
-//! errors name the reference.
+//! Secrets, read where a job or the configuration of a bucket says they are when a run needs them
+//! (B-141). What they are is told to nobody: errors name the reference.
 
 use std::io::{self, Read as _};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 use super::classify::Class;
@@ -27,7 +28,7 @@ pub(super) fn read(reference: &SecretRef) -> Result<String, Fault> {
             Some(directory) => from_file(&PathBuf::from(directory).join(name)),
             None => Err(io::Error::other("$CREDENTIALS_DIRECTORY is not set")),
         },
-        None => return Err(missing("a secret is not where the job says it is")),
+        None => return Err(missing("a secret is not named as one is")),
     };
     let secret = match found {
         Ok(secret) => secret,
@@ -73,12 +74,14 @@ fn why_variable(why: &std::env::VarError) -> &'static str {
 }
 
 fn from_file(path: &Path) -> io::Result<String> {
-    // Opening a pipe would wait for whoever writes into it.
-    if !std::fs::metadata(path)?.is_file() {
+    // Opening a pipe would wait for whoever writes into it, and what is looked at before it is opened may
+    // be another thing by then.
+    let mut open = std::fs::File::options();
+    let file = open.read(true).custom_flags(libc::O_NONBLOCK).open(path)?;
+    if !file.metadata()?.is_file() {
         return Err(io::Error::other("it is not a file"));
     }
     let mut bytes = Vec::new();
-    let file = std::fs::File::open(path)?;
     // With a line break, and a character more by which it is seen to be too long.
     file.take(SECRET_BYTES_MAX + 6).read_to_end(&mut bytes)?;
     let text = if bytes.len() as u64 > SECRET_BYTES_MAX + 2 {
@@ -124,7 +127,11 @@ mod tests {
             format!("file:{}", path.display())
         };
         assert_eq!(of(file("good", "hunter2\r\n")).unwrap(), "hunter2");
+        let pipe = dir.path().join("pipe");
+        rustix::fs::mkfifoat(rustix::fs::CWD, &pipe, rustix::fs::Mode::RUSR).unwrap();
         for reference in [
+            // Nobody ever writes into it.
+            format!("file:{}", pipe.display()),
             "env:SEXTON_NO_SUCH_VARIABLE".to_owned(),
             "credential:none".to_owned(),
             "file:/no/such/file".to_owned(),

@@ -12,8 +12,8 @@ use rusty_s3::{Bucket, Credentials, S3Action, UrlStyle};
 use url::Url;
 
 use super::classify::Class;
-use super::disk;
 use super::fault::Fault;
+use super::{disk, secret};
 use crate::config::{S3Config, TransferConfig};
 use crate::job::{Code, ErrorContext};
 
@@ -160,18 +160,12 @@ fn sign(config: &S3Config, name: String, key: &str, purpose: Purpose) -> Result<
     };
     let bucket = Bucket::new(config.endpoint.clone(), style, name, config.region.clone())
         .map_err(|why| nowhere(format!("the endpoint of the bucket makes no URL: {why}")))?;
-    let secret = |reference: &crate::config::SecretRef| {
-        reference.read().map_err(|why| Fault {
-            code: Code::ACCESSDENIED,
-            ..nowhere(format!("a key of the bucket is not to be had: {why}"))
-        })
-    };
     let credentials = match &config.keys {
         None => None,
         Some(keys) => {
-            let (id, key) = (secret(&keys.access_key)?, secret(&keys.secret_key)?);
+            let (id, key) = (secret::read(&keys.access_key)?, secret::read(&keys.secret_key)?);
             Some(match &keys.session_token {
-                Some(token) => Credentials::new_with_token(id, key, secret(token)?),
+                Some(token) => Credentials::new_with_token(id, key, secret::read(token)?),
                 None => Credentials::new(id, key),
             })
         }
@@ -188,7 +182,7 @@ mod tests {
     use super::*;
 
     fn targets(keys: bool) -> Targets {
-        let reference = |text: &str| text.parse().unwrap();
+        let reference = |text: &str| crate::job::SecretRef::new(text);
         let config = S3Config {
             endpoint: Url::parse("http://127.0.0.1:9000").unwrap(),
             region: "eu-west-1".to_owned(),

@@ -204,10 +204,16 @@ impl<P: UploadProgress> Upload<'_, P> {
 
     /// Makes what is known durable.
     async fn save(&self, work: &mut Work) -> Result<(), Break> {
+        self.save_with(work, None).await
+    }
+
+    /// The same with a reply that has just arrived.
+    async fn save_with(&self, work: &mut Work, arrived: Option<FileStatus>) -> Result<(), Break> {
         work.file.session = work.session.words();
         let checkpoint = FileCheckpoint {
             file: work.file.clone(),
             reply: work.reply,
+            arrived: arrived.map(Box::new),
         };
         Ok(self.progress.checkpoint_all(checkpoint).await?)
     }

@@ -64,6 +64,24 @@ fn d11_what_is_unknown_and_what_is_only_told_are_told_apart() {
 }
 
 #[test]
+fn b50_what_is_taken_over_is_changed_until_the_job_is_transferred() {
+    use crate::job::{Command, JobState, Preserve, apply, law_tests};
+    let change = read(&json!({"transfer": {"placing": {"preserve": ["mode", "group"]}}})).unwrap();
+    let command = Command::Change(Box::new(change));
+    for state in JobState::ALL.iter().copied().filter(|state| !state.is_final()) {
+        let job = law_tests::job(state);
+        let changed = apply(&job, &command);
+        if state == JobState::Transferred {
+            assert_eq!(changed.unwrap_err().code, Code(0x8020_0002));
+        } else {
+            let spec = changed.unwrap().spec.unwrap();
+            let wanted = [Preserve::Mode, Preserve::Group];
+            assert_eq!(spec.transfer().placing.preserve, wanted, "{state}");
+        }
+    }
+}
+
+#[test]
 fn b51_what_shapes_the_transfer_is_told_from_the_rest() {
     let before = TransferSpec::DEFAULT;
     let told = |patch: Value| {

@@ -101,6 +101,11 @@ pub(super) fn change(job: &Job, command: &Command, change: &JobChange) -> Result
     if before.upload.reply != after.upload.reply {
         may_name_reply(job, command)?;
     }
+    // B-50: what has been copied has it already.
+    if before.placing.preserve != after.placing.preserve && job.state == JobState::Transferred {
+        let why = "what is taken over from its sources is fixed once it is transferred";
+        return Err(refuse(job, command, why));
+    }
     let priority = change.priority.unwrap_or(job.priority);
     if change.priority.is_some() {
         may_have(job, command, priority)?;

@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 
 use super::super::{Code, FileSpec, Priority};
 pub use class::StatusClass;
-pub use credential::{AuthScheme, AuthTarget, Credential, SecretRef, SecretSource};
+pub use credential::{AuthScheme, AuthTarget, Credential};
 pub use header::Header;
 pub use proxy::{ProxySpec, ProxyUse};
 pub use redirect::Redirects;

@@ -60,12 +60,13 @@ pub(super) fn file_info(file: &FileStatus) -> wit::FileInfo {
 }
 
 pub(super) fn error_info(error: &ErrorInfo, call: &Call) -> wit::ErrorInfo {
+    let context = call.job.spec.profile.context_of(error);
     wit::ErrorInfo {
         code: error.code.0,
         name: error.code.name().unwrap_or_default(),
-        origin: origin(error.context),
+        origin: origin(context),
         description: error.description.clone(),
-        origin_description: error.context.describe().to_owned(),
+        origin_description: context.describe().to_owned(),
         file: error.file.as_ref().map(|file| referred(file, call)),
         protocol: error.protocol.clone(),
         leg: error.leg.map(leg),

@@ -47,6 +47,33 @@ async fn b31_a_hold_survives_a_crash_and_is_found_again() {
     assert_eq!(bench.store().job(job.id).await.unwrap().state, JobState::Queued);
 }
 
+/// Between a look at the network and a claim jobs may come; and as many more as have room for.
+#[tokio::test]
+async fn b31_what_came_since_the_last_look_is_held_and_not_taken() {
+    let bench = Bench::new(&[]).await;
+    let far: Vec<JobId> = {
+        let mut ids = Vec::new();
+        for _ in 0..20 {
+            ids.push(bench.submit().await.id);
+        }
+        ids
+    };
+    let mut local = new_job();
+    local.files[0].remote = "file:///srv/x".to_owned();
+    let near = bench.store().submit(local).await.unwrap().job;
+    let ask = ClaimJobs {
+        holds: lost().holds,
+        ..ask_jobs()
+    };
+    let runs = bench.store().claim_jobs(ask).await.unwrap();
+    let taken: Vec<JobId> = runs.iter().map(|run| run.job.id).collect();
+    assert_eq!(taken, [near.id], "the others do not keep it from its slot");
+    for id in far {
+        let job = bench.store().job(id).await.unwrap();
+        assert_eq!((job.state, job.attempt), (JobState::TransientError, 0));
+    }
+}
+
 #[tokio::test]
 async fn b31_the_store_and_the_engine_agree_on_what_is_near() {
     let bench = Bench::new(&[]).await;

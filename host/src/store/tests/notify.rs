@@ -1,7 +1,7 @@
 //! Who is told of what, and in which order, while registrations and flags change.
 
 use super::*;
-use crate::job::{JobChange, NotifyFlag};
+use crate::job::{JobChange, NotifyFlag, Priority};
 
 /// Routes to the job's own handler alone, as its flags say.
 struct Own;
@@ -100,7 +100,7 @@ async fn b99_an_error_that_may_pass_calls_nobody_until_its_time_is_over() {
     };
     bench.store().report(run.id(), transient).await.unwrap();
     assert!(bench.claims().await.is_empty());
-    bench.clock.advance(Profile::Sexton.no_progress());
+    bench.clock.advance(Profile::Sexton.no_progress(Priority::Normal));
     let at = bench.clock.now();
     let job = bench
         .store()

@@ -116,7 +116,11 @@ impl<P: UploadProgress> Upload<'_, P> {
         };
         let last = told.last.into_inner().unwrap_or_else(PoisonError::into_inner);
         match end {
-            RunEnd::Finished => self.reply_is(work, last).await,
+            RunEnd::Finished => {
+                // It was told of with the checkpoint that made it whole.
+                work.session.reply = Some(Box::new(last.clone()));
+                self.reply_is(work, last).await
+            }
             RunEnd::Stopped => Err(Break::Stopped),
             RunEnd::Transient {
                 mut error,
@@ -142,10 +146,17 @@ impl<P: UploadProgress> Upload<'_, P> {
     }
 
     async fn reply_is(&self, work: &mut Work, reply: FileStatus) -> Result<(), Break> {
+        let arrived = arrives(work.session.reply.as_deref(), &reply);
         work.reply = Some(progress_of(&reply));
         work.session.reply = Some(Box::new(reply));
-        self.save(work).await
+        self.save_with(work, arrived).await
     }
+}
+
+/// The reply, when it is whole now and was not before: it is told of once (B-159).
+fn arrives(before: Option<&FileStatus>, now: &FileStatus) -> Option<FileStatus> {
+    let told = before.is_some_and(|before| before.transferred);
+    (now.transferred && !told).then(|| now.clone())
 }
 
 fn progress_of(reply: &FileStatus) -> ReplyProgress {
@@ -172,12 +183,18 @@ impl<P: UploadProgress> Progress for Told<'_, P> {
         let mut session = self.session.clone();
         let mut file = self.file.clone();
         let progress = progress_of(&reply);
-        *self.last.lock().unwrap_or_else(PoisonError::into_inner) = reply.clone();
+        let arrived = {
+            let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+            let arrived = arrives(Some(&last), &reply);
+            *last = reply.clone();
+            arrived.map(Box::new)
+        };
         session.reply = Some(Box::new(reply));
         file.session = session.words();
         let checkpoint = FileCheckpoint {
             file,
             reply: Some(progress),
+            arrived,
         };
         self.progress.checkpoint_all(checkpoint).await
     }

@@ -1,11 +1,9 @@
 //! Credentials (B-141). A password is never here: a job names the place where its host finds it.
 
-use std::path::Path;
-
 use serde::{Deserialize, Serialize};
 
 use super::invalid;
-use crate::job::Code;
+use crate::job::{Code, SecretRef};
 
 /// B-141.
 const USER_CHARS_MAX: usize = 300;
@@ -63,69 +61,6 @@ pub enum AuthScheme {
     /// Refused.
     #[serde(untagged)]
     Unknown(String),
-}
-
-/// Where a secret is to be found when a run begins: `env:NAME`, `file:/PATH` or `credential:NAME`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct SecretRef(String);
-
-/// What a [`SecretRef`] names.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum SecretSource<'a> {
-    /// A variable of the host's environment.
-    Variable(&'a str),
-    /// A file, without its last line break.
-    File(&'a Path),
-    /// A file below `$CREDENTIALS_DIRECTORY`, which is what systemd calls a credential.
-    Credential(&'a str),
-}
-
-impl SecretRef {
-    /// Longest password (B-141; the documents disagree about one more, BX-03).
-    pub const SECRET_CHARS_MAX: usize = 65_535;
-
-    /// A reference as it is written; [`SecretRef::source`] says whether it is one.
-    #[must_use]
-    pub fn new(text: impl Into<String>) -> Self {
-        Self(text.into())
-    }
-
-    /// As it is written.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-
-    /// What it names; nothing if it is no reference.
-    #[must_use]
-    pub fn source(&self) -> Option<SecretSource<'_>> {
-        let plain = |text: &str| !text.is_empty() && !text.chars().any(char::is_control);
-        let (kind, rest) = self.0.split_once(':')?;
-        let source = match kind {
-            "env" if !rest.contains('=') => SecretSource::Variable(rest),
-            "file" if rest.starts_with('/') => SecretSource::File(Path::new(rest)),
-            "credential" if !rest.contains('/') && !matches!(rest, "." | "..") => {
-                SecretSource::Credential(rest)
-            }
-            _ => return None,
-        };
-        plain(rest).then_some(source)
-    }
-
-    /// What is not a reference may be the secret itself, so it is not repeated.
-    pub(super) fn check(&self, what: &str) -> Result<(), (Code, String)> {
-        match self.source() {
-            _ if self.0.chars().count() > Self::SECRET_CHARS_MAX => {
-                let why = format!("{what} is longer than {} characters", Self::SECRET_CHARS_MAX);
-                Err((Code::PASSWORD_TOO_LARGE, why))
-            }
-            Some(_) => Ok(()),
-            None => invalid(format!(
-                "{what} has to name where its secret is: `env:NAME`, `file:/PATH` or `credential:NAME`"
-            )),
-        }
-    }
 }
 
 pub(super) fn check(credentials: &[Credential]) -> Result<(), (Code, String)> {

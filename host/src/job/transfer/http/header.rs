@@ -4,8 +4,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::{SecretRef, invalid};
-use crate::job::Code;
+use super::invalid;
+use crate::job::{Code, SecretRef};
 
 /// All headers of a job together, as they stand in a request (B-143).
 const BLOCK_CHARS_MAX: usize = 16_384;

@@ -149,7 +149,7 @@ fn b143_listings_mask_what_opens_a_door() {
         Header::new("x-api-key", "hunter2"),
         Header::new("Cookie", "hunter2"),
         Header::new("Proxy-Authorization", "hunter2"),
-        Header::secret("X-Plain", SecretRef::new("env:X")),
+        Header::secret("X-Plain", crate::job::SecretRef::new("env:X")),
     ]);
     let listed = serde_json::to_string(&spec.shown()).unwrap();
     assert!(!listed.contains("hunter2"), "{listed}");

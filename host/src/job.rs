@@ -55,7 +55,7 @@ pub use plan::{Checksum, FILE_BYTES_MAX, FilePlan, FileRange, MIRRORS_MAX, Piece
 pub use policy::{FailurePolicy, Ladder, Next, Policy, Then, Tries, jitter_fraction, next_step};
 pub use profile::{Backoff, Profile};
 pub use query::{
-    Completion, ObjectBatch, ObjectChange, ProviderRef, QueryFault, QueryPage, QueryProgress, QuerySpec,
+    Completion, FetchFault, ObjectBatch, ObjectChange, ProviderRef, QueryPage, QueryProgress, QuerySpec,
     SinkEvent, SinkStatus, Value,
 };
 pub use refused::RefusedKey;

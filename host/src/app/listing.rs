@@ -61,7 +61,9 @@ fn idle_hint(
 ) -> Option<String> {
     let handled =
         |view: &SubscriptionView| exports.is_none_or(|export| export.functions.contains(&view.event));
-    if subscriptions.iter().any(handled) {
+    // What only does the work of jobs is told of nothing.
+    let works = exports.is_some_and(|export| export.functions.is_empty() && !export.work.is_empty());
+    if subscriptions.iter().any(handled) || works {
         return None;
     }
     let why = if subscriptions.is_empty() {

@@ -59,7 +59,9 @@ pub(super) fn tell(plugins: &[PluginView], output: &mut Output<'_>) -> Result<Ex
 const fn state(plugin: &PluginView) -> (&'static str, Tone) {
     match (plugin.serving, plugin.problem.is_some()) {
         (true, true) => ("last good", Tone::Warn),
-        (true, false) if plugin.subscriptions.is_empty() => ("idle: no subscription", Tone::Dim),
+        (true, false) if plugin.subscriptions.is_empty() && plugin.hint.is_some() => {
+            ("idle: no subscription", Tone::Dim)
+        }
         // It is subscribed, but to nothing that it exports; the hint says so.
         (true, false) if plugin.hint.is_some() => ("idle: other exports", Tone::Dim),
         (true, false) => ("serving", Tone::Good),

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::model::words;
-use super::{Command, FailureRecord, QueryFault, QueryPage};
+use super::{Command, FailureRecord, FetchFault, QueryPage};
 
 words! {
     /// Where a delivery stands.
@@ -72,7 +72,7 @@ pub enum Answer {
     /// What `provider.fetch` returned.
     Page(QueryPage),
     /// What `provider.fetch` said of its failure.
-    Fault(Box<QueryFault>),
+    Fault(Box<FetchFault>),
 }
 
 /// What one call into a component brought back. Requests and writes are kept only when the verdict

@@ -217,7 +217,7 @@ pub struct QueryPage {
 
 /// What a component says of a query that it cannot answer, beside its code and message.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct QueryFault {
+pub struct FetchFault {
     /// Where in the text, in characters from 0.
     pub position: Option<u32>,
     /// Its own part of the error (W-45).

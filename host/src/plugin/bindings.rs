@@ -14,7 +14,7 @@ use self::v0_1::sexton::plugin as wit;
 use super::guest::Guest;
 use super::services::{Denied, Severity, StateError};
 use super::{Ask, Call, Function};
-use crate::job::{Answer, Code, Command, EventKind, QueryFault, SinkEvent};
+use crate::job::{Answer, Code, Command, EventKind, FetchFault, SinkEvent};
 
 mod v0_1 {
     wasmtime::component::bindgen!({
@@ -42,7 +42,7 @@ pub(super) struct GuestFailure {
     /// The delay it would like.
     pub(super) retry_after_ms: Option<u32>,
     /// What a provider said beside.
-    pub(super) fault: Option<Box<QueryFault>>,
+    pub(super) fault: Option<Box<FetchFault>>,
 }
 
 /// What a function returned.

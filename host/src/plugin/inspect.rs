@@ -251,6 +251,14 @@ impl Surface {
         self.handler(function).is_some()
     }
 
+    /// The work of jobs that it does.
+    pub(super) fn work(&self) -> BTreeSet<Interface> {
+        let work = [Interface::ServiceCall, Interface::Provider];
+        work.into_iter()
+            .filter(|one| self.interfaces.contains(one))
+            .collect()
+    }
+
     /// The events it has a function for.
     pub(super) fn events(&self) -> BTreeSet<EventKind> {
         self.handlers

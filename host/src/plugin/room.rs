@@ -24,7 +24,7 @@ use super::{Call, Function, PluginInfo, SharedView};
 use crate::clock::Clock;
 use crate::config::PluginConfig;
 use crate::fail_fast::Children;
-use crate::job::{EventKind, PluginName, Reply};
+use crate::job::{EventKind, Interface, PluginName, Reply};
 
 /// Plugins that are read or loaded at the same time. Each holds its bytes, and all but those that
 /// wait for a compiler are done in milliseconds.
@@ -84,6 +84,8 @@ pub struct Exports {
     pub functions: BTreeSet<EventKind>,
     /// Whether it can be asked last (`final-server-retry`).
     pub final_retry: bool,
+    /// What work of jobs it does: `service-call`, `provider`.
+    pub work: BTreeSet<Interface>,
 }
 
 /// The plugin room; clones are handles to the same one.
@@ -320,6 +322,7 @@ impl Inner {
                     digest: served.digest.clone(),
                     functions: served.surface.events(),
                     final_retry: served.surface.has(Function::FinalServerRetry),
+                    work: served.surface.work(),
                 };
                 (name.clone(), exports)
             })

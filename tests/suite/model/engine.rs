@@ -1,7 +1,7 @@
 //! The real engine on a random schedule: real store, real dispatcher, a simulated clock, and guests
 //! that end when and how the schedule says. What it does becomes a trace that the model follows.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
@@ -221,6 +221,7 @@ impl Engine {
                     digest: format!("d{digest}"),
                     functions: FUNCTIONS.into(),
                     final_retry: false,
+                    work: BTreeSet::new(),
                 };
                 (name(handler), exports)
             })

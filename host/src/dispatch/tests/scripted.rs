@@ -1,6 +1,6 @@
 //! Handlers that answer by script and remember how they were called.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -77,6 +77,7 @@ impl Scripted {
             digest: "d".to_owned(),
             functions: functions.iter().copied().collect(),
             final_retry,
+            work: BTreeSet::new(),
         };
         let mut serving = self.exports.lock().unwrap();
         let mut next = BTreeMap::clone(&serving);

@@ -3,7 +3,7 @@
 use super::v0_1::exports::sexton::plugin::provider as wit;
 use super::wit::types;
 use super::{GuestFailure, Returned};
-use crate::job::{Answer, Code, ProviderError, QueryFault, QueryPage, Severity, Value};
+use crate::job::{Answer, Code, FetchFault, ProviderError, QueryPage, Severity, Value};
 
 /// What `on-call` returns.
 pub(super) type Output = (Result<String, types::Failure>,);
@@ -37,7 +37,7 @@ pub(super) fn page(answer: Result<wit::Page, wit::QueryFailure>) -> Returned {
             code: Code(failure.code),
             message: failure.message,
             retry_after_ms: None,
-            fault: Some(Box::new(QueryFault {
+            fault: Some(Box::new(FetchFault {
                 position: failure.position,
                 error: failure.error.map(provider_error),
             })),

@@ -13,6 +13,7 @@
 //! It speaks raw bytes instead of using an HTTP library because a library would refuse to lie.
 
 mod answer;
+mod behaviour;
 pub mod bits;
 pub(crate) mod request;
 mod take;
@@ -21,14 +22,14 @@ use std::collections::HashMap;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
-use bytes::Bytes;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use answer::After;
+pub use behaviour::{Behaviour, Decides, Decision, Remote, Step};
 pub use request::Request;
 
 /// Small, so that what counts as sent is little more than what the other side has read.
@@ -37,173 +38,15 @@ const BUFFER_BYTES: u32 = 64 << 10;
 /// Connections that may wait to be accepted.
 const BACKLOG: u32 = 1024;
 
-/// A file as the server has it.
-#[derive(Clone, Debug, Default)]
-pub struct Remote {
-    /// Its bytes.
-    pub body: Bytes,
-    /// Its `ETag`, quotes included.
-    pub etag: Option<String>,
-    /// Its `Last-Modified`.
-    pub last_modified: Option<String>,
-    /// Whether ranges are served (and `If-Range` heeded).
-    pub ranges: bool,
-}
-
-impl Remote {
-    /// A file that can be resumed, with an `ETag` made from its bytes.
-    #[must_use]
-    pub fn new(body: impl Into<Bytes>) -> Self {
-        let body = body.into();
-        let hash = body.iter().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
-            (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
-        });
-        Self {
-            etag: Some(format!("\"{hash:016x}\"")),
-            body,
-            last_modified: None,
-            ranges: true,
-        }
-    }
-}
-
-/// What the server does with a request.
-#[derive(Clone, Debug)]
-pub enum Behaviour {
-    /// Serves the file as a good server would.
-    Serve(Remote),
-    /// Answers a status with header lines and no body.
-    Status(u16, Vec<(String, String)>),
-    /// One behaviour per request, the last one for all further ones.
-    Sequence(Vec<Behaviour>),
-    /// Closes the connection after so many bytes of the first body; serves the rest from then on.
-    Cut {
-        /// The file.
-        remote: Remote,
-        /// Bytes sent before the connection is closed.
-        after: usize,
-    },
-    /// Closes the connection after every so many bytes (J-73).
-    CutEvery {
-        /// The file.
-        remote: Remote,
-        /// Bytes of each answer.
-        every: usize,
-    },
-    /// Sends a piece, then waits.
-    Slow {
-        /// The file.
-        remote: Remote,
-        /// Bytes of a piece.
-        chunk: usize,
-        /// The wait after each.
-        delay: Duration,
-    },
-    /// Tells no length: the body is chunked, or ends with the connection.
-    NoLength {
-        /// The file.
-        remote: Remote,
-        /// Chunked, else ended by closing.
-        chunked: bool,
-    },
-    /// Cuts the first file after so many bytes; from then on there is another one (J-75).
-    ChangesAfter {
-        /// The first file.
-        first: Remote,
-        /// Bytes of it that are sent.
-        after: usize,
-        /// The file that takes its place.
-        then: Remote,
-    },
-    /// Serves the file under a wrong `Content-Length`.
-    LyingLength {
-        /// The file.
-        remote: Remote,
-        /// The length it claims.
-        claims: u64,
-    },
-    /// Claims `Content-Encoding: gzip` though nobody asked.
-    GzipUnasked(Remote),
-    /// Redirects to itself.
-    RedirectLoop,
-    /// Redirects there.
-    Redirect(String),
-    /// Reads the head of the request and never answers.
-    Hang,
-    /// Takes the body of the request as told, then does the other thing. The other behaviours take it whole.
-    Take {
-        /// Bytes of a piece, and the wait after each.
-        pace: Option<(usize, Duration)>,
-        /// Closes the connection after so many bytes.
-        until: Option<usize>,
-        /// What follows the body.
-        then: Box<Behaviour>,
-    },
-    /// Sends so many bytes of the body, then nothing more; the connection stays open.
-    Stall {
-        /// The file.
-        remote: Remote,
-        /// Bytes sent.
-        after: usize,
-    },
-    /// Answers ranges with a `Content-Range` that starts one byte early, and one byte more.
-    WrongContentRange(Remote),
-    /// Serves the whole file whatever range is asked for.
-    IgnoresRange(Remote),
-    /// Serves ranges of whatever it has now, `If-Range` or not.
-    IgnoresIfRange(Remote),
-    /// Answers 206 to requests for the whole file.
-    TwoOhSixWithoutRange(Remote),
-    /// Sends header lines without end.
-    EndlessHeaders,
-    /// Closes the connection without a word.
-    Close,
-    /// One behaviour for requests that pass, and one for the others.
-    Guarded {
-        /// Whether a request passes.
-        passes: fn(&Request) -> bool,
-        /// If it does.
-        then: Box<Behaviour>,
-        /// If it does not.
-        otherwise: Box<Behaviour>,
-    },
-    /// Does exactly this, byte by byte. The connection serves the next request unless a step ends it.
-    Script(Vec<Step>),
-}
-
-/// A step of [`Behaviour::Script`].
-#[derive(Clone, Debug)]
-pub enum Step {
-    /// Sends these bytes.
-    Send(Bytes),
-    /// Sends them one by one, waiting after each, and over again for ever.
-    Drip(Bytes, Duration),
-    /// Sends them again and again for ever.
-    Repeat(Bytes),
-    /// Is silent for ever.
-    Hang,
-    /// Closes the connection in good order.
-    Close,
-    /// Ends the connection without the farewell that its protocol asks for (TLS has one).
-    Abandon,
-    /// Resets the connection.
-    Reset,
-}
-
-impl Step {
-    /// Sends this text.
-    #[must_use]
-    pub fn text(text: impl Into<String>) -> Self {
-        Self::Send(text.into().into())
-    }
-}
-
 /// The server. It ends when it is dropped.
 #[derive(Debug)]
 pub struct BadServer {
     address: SocketAddr,
     shared: Arc<Shared>,
+    open: watch::Sender<bool>,
     task: JoinHandle<()>,
+    /// Nobody else is given the port while nobody listens at it.
+    _port: TcpSocket,
 }
 
 /// A connection being served.
@@ -227,22 +70,28 @@ impl BadServer {
     /// # Errors
     /// When no port can be bound.
     pub async fn start() -> io::Result<Self> {
-        let socket = TcpSocket::new_v4()?;
-        socket.set_send_buffer_size(BUFFER_BYTES)?;
-        socket.set_recv_buffer_size(BUFFER_BYTES)?;
-        socket.bind(SocketAddr::from(([127, 0, 0, 1], 0)))?;
-        let listener = socket.listen(BACKLOG)?;
-        let address = listener.local_addr()?;
+        let port = bound(SocketAddr::from(([127, 0, 0, 1], 0)))?;
+        let address = port.local_addr()?;
+        let listener = bound(address)?.listen(BACKLOG)?;
         let shared = Arc::new(Shared::default());
-        let task = tokio::spawn(accept(listener, Arc::clone(&shared)));
+        let (open, door) = watch::channel(true);
+        let task = tokio::spawn(accept(listener, door, Arc::clone(&shared)));
         Ok(Self {
             address,
             shared,
+            open,
             task,
+            _port: port,
         })
     }
 
-    /// Sets what `path` does from now on, its count of requests at zero, and returns its URL.
+    /// Whether connections are taken from now on, or refused.
+    pub fn set_open(&self, open: bool) {
+        self.open.send_replace(open);
+    }
+
+    /// Sets what `path` does from now on, its count of requests at zero, and returns its URL. A path that
+    /// ends in `/` stands for all behind it that have no route of their own.
     pub fn route(&self, path: &str, behaviour: Behaviour) -> String {
         let route = Route { behaviour, count: 0 };
         held(&self.shared.routes).insert(path.to_owned(), route);
@@ -304,15 +153,41 @@ impl Drop for BadServer {
     }
 }
 
-async fn accept(listener: TcpListener, shared: Arc<Shared>) {
+fn bound(address: SocketAddr) -> io::Result<TcpSocket> {
+    let socket = TcpSocket::new_v4()?;
+    socket.set_reuseport(true)?;
+    socket.set_send_buffer_size(BUFFER_BYTES)?;
+    socket.set_recv_buffer_size(BUFFER_BYTES)?;
+    socket.bind(address)?;
+    Ok(socket)
+}
+
+async fn accept(listener: TcpListener, mut door: watch::Receiver<bool>, shared: Arc<Shared>) {
+    let Ok(address) = listener.local_addr() else {
+        return;
+    };
+    let mut listener = Some(listener);
     // Connections end with the server: they live in its task.
     let mut connections = tokio::task::JoinSet::new();
     loop {
+        let accepted = async {
+            match &listener {
+                Some(listener) => listener.accept().await,
+                None => std::future::pending().await,
+            }
+        };
         tokio::select! {
-            accepted = listener.accept() => if let Ok((socket, _)) = accepted {
+            accepted = accepted => if let Ok((socket, _)) = accepted {
                 let _ = socket.set_nodelay(true);
                 connections.spawn(serve(socket, Arc::clone(&shared)));
             },
+            Ok(()) = door.changed() => {
+                let open = *door.borrow();
+                listener = None;
+                if open {
+                    listener = bound(address).and_then(|socket| socket.listen(BACKLOG)).ok();
+                }
+            }
             Some(_) = connections.join_next() => {}
         }
     }
@@ -331,29 +206,11 @@ where
 {
     while let Ok(Some(request)) = request::read(socket).await {
         let (path, count, behaviour) = shared.note(&request);
-        let at = {
-            let mut requests = held(&shared.requests);
-            requests.push(request.clone());
-            requests.len() - 1
+        let after = match behaviour.unwrap_or(Behaviour::Status(404, Vec::new())) {
+            Behaviour::Decided(decider) => decided(socket, request, &*decider).await,
+            behaviour => told(socket, request, behaviour, (&path, count), &shared).await,
         };
-        let behaviour = behaviour.unwrap_or(Behaviour::Status(404, Vec::new()));
-        let (taking, behaviour) = take::split(behaviour);
-        let note = |bytes: &[u8]| {
-            if let Some(noted) = held(&shared.requests).get_mut(at) {
-                noted.body.extend_from_slice(bytes);
-            }
-        };
-        match take::body(socket, &request, taking, note).await {
-            Ok(true) => {}
-            Ok(false) | Err(_) => break,
-        }
-        let plan = answer::plan(&behaviour, &request, count, &path);
-        let sent = |bytes: u64| {
-            if let Some(noted) = held(&shared.requests).get_mut(at) {
-                noted.sent += bytes;
-            }
-        };
-        match answer::send(socket, plan, sent).await {
+        match after {
             Ok(After::Keep) => {}
             Ok(After::Close) | Err(_) => break,
             Ok(after) => return after,
@@ -365,11 +222,72 @@ where
     After::Close
 }
 
+/// Does as the route says, and takes note of the request.
+async fn told<L>(
+    socket: &mut L,
+    request: Request,
+    behaviour: Behaviour,
+    (path, count): (&str, usize),
+    shared: &Shared,
+) -> io::Result<After>
+where
+    L: AsyncRead + AsyncWrite + Unpin,
+{
+    let at = {
+        let mut requests = held(&shared.requests);
+        requests.push(request.clone());
+        requests.len() - 1
+    };
+    let (taking, behaviour) = take::split(behaviour);
+    let note = |bytes: &[u8]| {
+        if let Some(noted) = held(&shared.requests).get_mut(at) {
+            noted.body.extend_from_slice(bytes);
+        }
+    };
+    if !take::body(socket, &request, taking, note).await? {
+        return Ok(After::Close);
+    }
+    let plan = answer::plan(&behaviour, &request, count, path);
+    let sent = |bytes: u64| {
+        if let Some(noted) = held(&shared.requests).get_mut(at) {
+            noted.sent += bytes;
+        }
+    };
+    answer::send(socket, plan, sent).await
+}
+
+/// Does as is decided now.
+async fn decided<L>(socket: &mut L, mut request: Request, decider: &dyn Decides) -> io::Result<After>
+where
+    L: AsyncRead + AsyncWrite + Unpin,
+{
+    let Decision { takes, answer } = decider.decide(&request);
+    let (mut body, taking) = (Vec::new(), take::Taking::up_to(takes));
+    // A client that died in the middle has sent what it has sent.
+    let read = take::body(socket, &request, taking, |bytes| body.extend_from_slice(bytes)).await;
+    let whole = read.unwrap_or(false);
+    request.body = body;
+    let behaviour = answer(&request, whole);
+    let plan = answer::plan(&behaviour, &request, 0, &request.path);
+    let after = answer::send(socket, plan, |_| ()).await?;
+    Ok(if whole || after != After::Keep {
+        after
+    } else {
+        After::Close
+    })
+}
+
 impl Shared {
     /// Counts a request and says what is to be done with it.
     fn note(&self, request: &Request) -> (String, usize, Option<Behaviour>) {
         let mut routes = held(&self.routes);
-        let Some(route) = routes.get_mut(&request.path) else {
+        let above = request.path.rfind('/').map_or("", |end| &request.path[..=end]);
+        let path = if routes.contains_key(&request.path) {
+            &request.path
+        } else {
+            above
+        };
+        let Some(route) = routes.get_mut(path) else {
             return (request.path.clone(), 0, None);
         };
         let mut count = route.count;

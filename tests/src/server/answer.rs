@@ -39,6 +39,7 @@ enum Then {
     #[default]
     Keep,
     Close,
+    Reset,
     /// Open, and silent for ever.
     Hang,
     /// Repeats the head for ever.
@@ -49,7 +50,8 @@ enum Then {
 pub(super) fn plan(behaviour: &Behaviour, request: &Request, count: usize, path: &str) -> Plan {
     match behaviour {
         Behaviour::Serve(remote) => serve(remote, request),
-        Behaviour::Sequence(_) | Behaviour::Take { .. } => Plan::default(), // resolved before
+        // Resolved before.
+        Behaviour::Sequence(_) | Behaviour::Take { .. } | Behaviour::Decided(_) => Plan::default(),
         Behaviour::Status(code, headers) => status(*code, headers),
         Behaviour::Cut { remote, after } if count == 0 => serve(remote, request).cut(*after),
         Behaviour::Cut { remote, .. } => serve(remote, request),
@@ -83,6 +85,11 @@ pub(super) fn plan(behaviour: &Behaviour, request: &Request, count: usize, path:
         Behaviour::Hang => Plan {
             then: Then::Hang,
             ..Plan::default()
+        },
+        Behaviour::ResetAfter { remote, after } => Plan {
+            until: Some(*after),
+            then: Then::Reset,
+            ..serve(remote, request)
         },
         Behaviour::Stall { remote, after } => Plan {
             until: Some(*after),
@@ -153,6 +160,7 @@ pub(super) async fn send(
     match plan.then {
         Then::Keep => follow(socket, plan.script).await,
         Then::Close => Ok(After::Close),
+        Then::Reset => Ok(After::Reset),
         Then::Hang => std::future::pending().await,
         Then::Endless => loop {
             socket.write_all(b"X-More: of the same\r\n").await?;

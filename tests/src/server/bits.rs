@@ -100,8 +100,9 @@ struct Session {
     accepted: bool,
 }
 
-/// The server. It lives as long as the [`Web`] that it was started on.
-#[derive(Clone, Debug)]
+/// The server. It lives as long as the [`Web`] that it was started on; the default one has no port and
+/// answers what it is handed.
+#[derive(Clone, Debug, Default)]
 pub struct BitsServer {
     port: u16,
     state: Arc<Mutex<State>>,
@@ -134,6 +135,30 @@ impl BitsServer {
     #[must_use]
     pub fn file(&self, name: &str) -> Option<Vec<u8>> {
         held(&self.state).files.get(&format!("/{name}")).cloned()
+    }
+
+    /// Hands out a file whose session was closed, and forgets it, and all packets and posts so far: for
+    /// runs that last.
+    #[must_use]
+    pub fn take(&self, path: &str) -> Option<Vec<u8>> {
+        let mut state = held(&self.state);
+        state.packets.clear();
+        state.posted.clear();
+        state.files.remove(path)
+    }
+
+    /// Bytes of the open sessions for a path.
+    #[must_use]
+    pub fn pending(&self, path: &str) -> usize {
+        let state = held(&self.state);
+        let sessions = state.sessions.values().filter(|session| session.path == path);
+        sessions.map(|session| session.bytes.len()).sum()
+    }
+
+    /// The answer to a request, as it is sent.
+    #[must_use]
+    pub fn answer(&self, request: &Request) -> String {
+        held(&self.state).answer(request, &request.body)
     }
 
     /// Packets so far.

@@ -18,6 +18,16 @@ pub(super) struct Taking {
     not_at_all: bool,
 }
 
+impl Taking {
+    /// At once, and no further than this.
+    pub(super) fn up_to(until: Option<usize>) -> Self {
+        Self {
+            until,
+            ..Self::default()
+        }
+    }
+}
+
 /// How a behaviour takes the body, and what it does then.
 pub(super) fn split(behaviour: Behaviour) -> (Taking, Behaviour) {
     match behaviour {

@@ -1,5 +1,7 @@
 //! The server does what it is told, seen through a bare socket.
 
+use std::time::Duration;
+
 use super::*;
 use tokio::io::AsyncReadExt;
 
@@ -173,4 +175,54 @@ async fn sequences_take_one_step_per_request() {
             .await
             .ends_with("\r\n\r\nnew one")
     );
+}
+
+#[derive(Debug)]
+struct Echo;
+
+impl Decides for Echo {
+    fn decide(&self, head: &Request) -> Decision {
+        Decision {
+            takes: head.header("x-take").and_then(|most| most.parse().ok()),
+            answer: Box::new(|request, whole| {
+                let said = format!("{whole} {}", String::from_utf8_lossy(&request.body));
+                Behaviour::Serve(Remote::new(said))
+            }),
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_is_decided_anew_sees_the_body_and_leaves_no_trace() {
+    let server = BadServer::start().await.unwrap();
+    server.route("/all/", Behaviour::Decided(Arc::new(Echo)));
+    server.route("/all/but", Behaviour::Status(410, Vec::new()));
+    let sent = "Content-Length: 5\r\n";
+    let body = |more: &str| format!("{sent}{more}\r\nhello");
+    assert!(
+        ask(&server, "/all/x", &body(""))
+            .await
+            .ends_with("\r\n\r\ntrue hello")
+    );
+    assert!(
+        ask(&server, "/all/y", &body("X-Take: 3\r\n"))
+            .await
+            .ends_with("\r\n\r\nfalse hel")
+    );
+    assert!(ask(&server, "/all/but", "").await.contains("410"));
+    assert!(ask(&server, "/all", "").await.contains("404"));
+    assert_eq!(server.count(), 2);
+}
+
+#[tokio::test]
+async fn a_closed_door_refuses_and_an_opened_one_is_the_same() {
+    let server = BadServer::start().await.unwrap();
+    server.route("/x", Behaviour::Serve(Remote::new("ok")));
+    for open in [true, false, true] {
+        server.set_open(open);
+        while TcpStream::connect(server.address()).await.is_ok() != open {
+            tokio::task::yield_now().await;
+        }
+    }
+    assert!(ask(&server, "/x", "").await.ends_with("\r\n\r\nok"));
 }

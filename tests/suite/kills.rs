@@ -3,22 +3,19 @@
 //!
 //! `SEXTON_KILLS` says how often it dies (50 if it says nothing), `SEXTON_SEED` makes the load and
 //! the moments those of an earlier run. The seed is printed; a failing run names it.
-//!
-//! A delivery whose call was under way at six deaths in a row is parked by law. The test does not
-//! rely on luck for that not to happen: [`Patience`] puts a death off while any delivery has seen so
-//! many that the next could be one too many.
 
+pub(crate) mod books;
+pub(crate) mod caller;
 mod load;
-mod plan;
+pub(crate) mod patience;
+pub(crate) mod plan;
 mod verdict;
 
-use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use sexton::api::request::DeliveryQuery;
-use sexton::api::view::{Counts, DeliveryId, DeliveryState, JobState};
+use sexton::api::view::{Counts, JobState};
 use sexton_tests::guests::{self, MOODY};
 use sexton_tests::host::TestHost;
 use sexton_tests::poll::{eventually, until};
@@ -26,9 +23,11 @@ use sexton_tests::receiver::Receiver;
 use sexton_tests::web::Web;
 
 use crate::host;
-use load::{Caller, Load};
+use books::Books;
+use caller::Caller;
+use load::Load;
+use patience::Patience;
 use plan::mix;
-use verdict::Books;
 
 /// How often the host dies unless told otherwise: what a minute has room for.
 const KILLS: u32 = 50;
@@ -44,12 +43,6 @@ const LIFE_MS: u64 = 450;
 
 /// One death in so many is followed by another one while the next host starts.
 const STARTS_KILLED: u64 = 5;
-
-/// Deaths that a delivery may see: well below the law's six.
-const DEATHS_SEEN_MAX: u32 = 4;
-
-/// Looks in vain after which it is said what is waited for.
-const LOOKS_BEFORE_WORDS: u32 = 200;
 
 const PLUGINS: [&str; 6] = ["counter", "resumer", "striker", "completer", "slow", "fickle"];
 
@@ -96,48 +89,6 @@ limits = {{ deadline = "30s" }}
     config
 }
 
-/// Keeps count of the deaths that open deliveries may have seen.
-#[derive(Default)]
-struct Patience {
-    kills: u32,
-    /// Deaths before the look at which an open delivery was first seen, and before the look before it:
-    /// it is younger than that.
-    born: HashMap<DeliveryId, u32>,
-    last_look: u32,
-}
-
-impl Patience {
-    /// Waits until `more` deaths can be borne by all that is open.
-    fn wait(&mut self, caller: &Caller, more: u32) {
-        let open = DeliveryQuery {
-            states: vec![DeliveryState::Pending, DeliveryState::Running],
-            limit: Some(1_000),
-            ..DeliveryQuery::default()
-        };
-        let (mut old, mut looks) = (Vec::new(), 0);
-        until("no open delivery has seen too many deaths", || {
-            let open = caller
-                .ask(async |client| client.deliveries(&open).await)?
-                .deliveries;
-            assert!(open.len() < 1_000, "all were seen");
-            let born = open.iter().map(|delivery| {
-                let born = self.born.get(&delivery.id).copied().unwrap_or(self.last_look);
-                (delivery.id, born)
-            });
-            self.born = born.collect();
-            self.last_look = self.kills;
-            let borne = |born: &u32| self.kills - born + more <= DEATHS_SEEN_MAX;
-            old = open;
-            old.retain(|delivery| !borne(&self.born[&delivery.id]));
-            looks += 1;
-            if looks == LOOKS_BEFORE_WORDS {
-                eprintln!("{} deaths, and these are not over: {old:#?}", self.kills);
-            }
-            old.is_empty().then_some(())
-        });
-    }
-}
-
 /// Ends the load, also when the test fails: the scope of its threads waits for them.
 struct Ending<'a>(&'a Load<'a>, &'a AtomicBool);
 
@@ -175,7 +126,8 @@ fn die_under_load(host: &mut TestHost, load: &Load<'_>, kills: u32) {
     });
 }
 
-fn counts(caller: &Caller) -> Counts {
+/// How many jobs and deliveries there are, in which states.
+pub(crate) fn counts(caller: &Caller) -> Counts {
     until("the host tells how it is", || {
         caller.ask(async |client| client.status().await)
     })
@@ -224,7 +176,8 @@ fn die(host: &mut TestHost, load: &Load<'_>, kills: u32) {
     );
 }
 
-fn number(name: &str) -> Option<u64> {
+/// The number in a variable of the environment.
+pub(crate) fn number(name: &str) -> Option<u64> {
     let text = std::env::var(name).ok()?;
     Some(text.parse().unwrap_or_else(|why| panic!("{name}={text}: {why}")))
 }

@@ -2,19 +2,19 @@
 //! answered, one with a big file always under way, and a person who completes what is held.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use sexton::api::client::{Client, ClientError};
+use sexton::api::client::ClientError;
 use sexton::api::request::{JobQuery, JobVerb};
 use sexton::api::view::{JobId, JobState};
 use sexton_tests::poll::until;
 use sexton_tests::server::Behaviour;
 use sexton_tests::web::Web;
-use tokio::runtime::Runtime;
 
+use super::caller::Caller;
 use super::plan::{Item, mix};
 
 /// Longest pause of a client between two submissions, in milliseconds.
@@ -22,37 +22,6 @@ const THINK_MS: u64 = 60;
 
 /// The pause of those who look and look again.
 const LOOK: Duration = Duration::from_millis(25);
-
-/// A client of the control API for a plain thread.
-pub(super) struct Caller {
-    client: Client,
-    runtime: Runtime,
-}
-
-impl Caller {
-    pub(super) fn new(dir: &Path) -> Self {
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()
-            .unwrap();
-        Self {
-            client: Client::new(dir.join("control.sock")),
-            runtime,
-        }
-    }
-
-    /// Asks once; `None` when the host died or was not there. A refusal is a failure of the test.
-    pub(super) fn ask<T, F>(&self, question: impl FnOnce(Client) -> F) -> Option<T>
-    where
-        F: Future<Output = Result<T, ClientError>>,
-    {
-        match self.runtime.block_on(question(self.client.clone())) {
-            Ok(answer) => Some(answer),
-            Err(ClientError::NoHost { .. } | ClientError::Broken { .. }) => None,
-            Err(other) => panic!("the host said no: {other}"),
-        }
-    }
-}
 
 /// What all clients share.
 pub(super) struct Load<'a> {

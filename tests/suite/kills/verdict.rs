@@ -4,14 +4,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use sexton::api::view::{DeliveryState, EventKind, JobId};
-use sexton::clock::Clock;
-use sexton::job::{Job, PluginName};
-use sexton::store::{DeliveryFilter, DeliveryRecord, JobFilter, SqliteOptions, SqliteStore, Store};
+use sexton::api::view::{EventKind, JobId};
 use sexton_tests::receiver::Receiver;
 use sexton_tests::server::Request;
 use sexton_tests::web::Web;
 
+use super::books::Books;
 use super::plan::{Item, Plan, STRIKES};
 
 /// What a crash may cost (P9).
@@ -20,70 +18,10 @@ const REFETCHED_MAX: u64 = 8 << 20;
 /// Bytes in the buffers of a connection: sent by the server, and never seen by the host that died.
 const IN_SOCKETS_MAX: u64 = 1 << 20;
 
-/// More than any run has.
-const ALL: usize = 100_000;
-
-/// The store of a host that has ended.
-pub(super) struct Books {
-    pub(super) jobs: Vec<Job>,
-    pub(super) deliveries: Vec<DeliveryRecord>,
-    store: SqliteStore,
-    runtime: tokio::runtime::Runtime,
-}
-
 impl Books {
-    pub(super) fn open(dir: &Path) -> Self {
-        let runtime = tokio::runtime::Runtime::new().unwrap();
-        let options = SqliteOptions {
-            state_dir: dir.join("state"),
-            clock: Clock::real(),
-            force: false,
-        };
-        let store = runtime.block_on(SqliteStore::open(options)).unwrap();
-        assert!(!store.was_unclean(), "the last host ended in order");
-        let (jobs, deliveries) = runtime.block_on(async {
-            let jobs = JobFilter {
-                limit: ALL,
-                ..JobFilter::default()
-            };
-            let deliveries = DeliveryFilter {
-                limit: ALL,
-                ..DeliveryFilter::default()
-            };
-            (
-                store.jobs(jobs).await.unwrap(),
-                store.deliveries(deliveries).await.unwrap(),
-            )
-        });
-        assert!(jobs.len().max(deliveries.len()) < ALL, "all were read");
-        Self {
-            jobs,
-            deliveries,
-            store,
-            runtime,
-        }
-    }
-
-    fn state(&self, plugin: &str, key: &str) -> usize {
-        let plugin: PluginName = plugin.parse().unwrap();
-        let value = self
-            .runtime
-            .block_on(self.store.plugin_state(&plugin, key))
-            .unwrap();
-        value.map_or(0, |value| String::from_utf8(value).unwrap().parse().unwrap())
-    }
-
     /// No accepted job is lost, none is invented, each ended as its plan says.
     pub(super) fn jobs_ended_as_planned(&self, accepted: &BTreeMap<JobId, Item>) {
-        let stored: BTreeSet<JobId> = self.jobs.iter().map(|job| job.id).collect();
-        let answered: BTreeSet<JobId> = accepted.keys().copied().collect();
-        let lost: Vec<_> = answered.difference(&stored).collect();
-        let invented: Vec<_> = stored.difference(&answered).collect();
-        assert!(
-            lost.is_empty() && invented.is_empty(),
-            "lost {lost:?}, invented {invented:?}"
-        );
-        assert_eq!(self.jobs.len(), accepted.len());
+        self.has_just(&accepted.keys().copied().collect());
         for job in &self.jobs {
             let item = &accepted[&job.id];
             assert_eq!(job.outcome, Some(item.outcome()), "{item:?}: {job:#?}");
@@ -95,9 +33,8 @@ impl Books {
     /// settled, and none was parked or buried.
     pub(super) fn every_event_was_told_once(&self, accepted: &BTreeMap<JobId, Item>) {
         let mut told: BTreeMap<(JobId, EventKind, String), usize> = BTreeMap::new();
+        self.all_is_settled();
         for delivery in &self.deliveries {
-            assert_eq!(delivery.state, DeliveryState::Settled, "{delivery:#?}");
-            assert_eq!(delivery.result.as_deref(), Some("acknowledged"), "{delivery:#?}");
             let key = (delivery.job, delivery.event, delivery.plugin.to_string());
             *told.entry(key).or_default() += 1;
         }
@@ -120,20 +57,6 @@ impl Books {
         assert!(told.is_empty(), "nobody asked to hear {told:?}");
     }
 
-    /// The history of events has neither gaps nor repetitions.
-    pub(super) fn the_history_is_whole(&self) {
-        let mut events: BTreeMap<u64, (&str, JobId, EventKind)> = BTreeMap::new();
-        for delivery in &self.deliveries {
-            let event = (delivery.event_id.as_str(), delivery.job, delivery.event);
-            let known = events.entry(delivery.seq).or_insert(event);
-            assert_eq!(*known, event, "two events have number {}", delivery.seq);
-        }
-        let ids: BTreeSet<&str> = events.values().map(|event| event.0).collect();
-        assert_eq!(ids.len(), events.len(), "event ids are unique");
-        let last = events.keys().next_back().copied().unwrap_or_default();
-        assert_eq!(events.len() as u64, last, "numbers from 1 without a gap");
-    }
-
     /// What handlers wrote was committed once for every delivery, whatever the number of calls.
     pub(super) fn the_ledgers_are_exact(&self, accepted: &BTreeMap<JobId, Item>) {
         for (plugin, booked) in [
@@ -142,16 +65,8 @@ impl Books {
             ("striker", &[EventKind::JobError]),
             ("completer", &[EventKind::JobError, EventKind::JobTransferred]),
         ] {
-            let mut count = 0;
-            for delivery in &self.deliveries {
-                if delivery.plugin.as_str() == plugin && booked.contains(&delivery.event) {
-                    let seen = self.state(plugin, &format!("seen/{}", delivery.id));
-                    assert_eq!(seen, 1, "bookings of {delivery:#?}");
-                    count += 1;
-                }
-            }
+            let count = self.the_ledger_is_exact(plugin, booked);
             assert!(count > 0, "{plugin} had something to do");
-            assert_eq!(self.state(plugin, "count"), count, "the count of {plugin}");
         }
         for item in accepted.values().filter(|item| item.plan == Plan::Struck) {
             let strikes = self.state("striker", &format!("strikes/{}", item.number));

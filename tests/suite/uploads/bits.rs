@@ -251,6 +251,22 @@ fn auto_takes_bits_where_the_server_announces_it_and_answers_a_ping() {
 }
 
 #[test]
+fn auto_does_not_take_a_server_that_is_down_for_one_of_another_kind() {
+    let web = Web::start();
+    let server = BitsServer::start(&web);
+    let (host, bytes) = sender("", 1000);
+    // It announces the protocol, and is in trouble when it is pinged.
+    server.set(|ways| ways.down = 1);
+    host.upload(
+        "sent.bin",
+        &server.url("f"),
+        &["--retry-delay", "100ms", "--wait"],
+    );
+    assert!(server.file("f").unwrap() == bytes);
+    assert_eq!((server.count("Ping"), server.count("Create-Session")), (2, 1));
+}
+
+#[test]
 fn a_server_that_is_down_is_asked_again() {
     let web = Web::start();
     let server = BitsServer::start(&web);

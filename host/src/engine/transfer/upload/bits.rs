@@ -18,7 +18,7 @@ use percent_encoding::{CONTROLS, utf8_percent_encode};
 use reqwest::{Method, RequestBuilder, Response};
 use url::Url;
 
-use super::super::classify::Class;
+use super::super::classify::{self, Class};
 use super::super::fault::Fault;
 use super::discover::mismatch;
 use super::send::{Count, number, text};
@@ -88,10 +88,14 @@ impl<P: UploadProgress> Upload<'_, P> {
         }
     }
 
-    /// Whether the server answers a ping.
+    /// Whether the server answers a ping; one that is down answers neither yes nor no.
     pub(super) async fn bits_ping(&self, work: &Work) -> Result<bool, Break> {
         let answer = self.ask(packet(self, &work.file.remote, "Ping", None)).await?;
-        Ok(answer.status().is_success() && is_ack(&answer))
+        let status = answer.status();
+        if !status.is_success() && classify::status(status.as_u16()) == Class::Transient {
+            return Err(self.bits_refusal(&answer).into());
+        }
+        Ok(status.is_success() && is_ack(&answer))
     }
 
     async fn bits_create(&self, work: &mut Work, way: &mut BitsWay) -> Result<(), Break> {

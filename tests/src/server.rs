@@ -22,6 +22,7 @@ use std::collections::HashMap;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
@@ -37,6 +38,9 @@ const BUFFER_BYTES: u32 = 64 << 10;
 
 /// Connections that may wait to be accepted.
 const BACKLOG: u32 = 1024;
+
+/// Longest answer that is decided anew: in a run that lasts, no silence may last as long.
+const DECIDED_MAX: Duration = Duration::from_secs(20);
 
 /// The server. It ends when it is dropped.
 #[derive(Debug)]
@@ -269,7 +273,12 @@ where
     request.body = body;
     let behaviour = answer(&request, whole);
     let plan = answer::plan(&behaviour, &request, 0, &request.path);
-    let after = answer::send(socket, plan, |_| ()).await?;
+    // What is silent for ever would be kept for as long.
+    let sending = tokio::time::timeout(DECIDED_MAX, answer::send(socket, plan, |_| ()));
+    let Ok(after) = sending.await else {
+        return Ok(After::Close);
+    };
+    let after = after?;
     Ok(if whole || after != After::Keep {
         after
     } else {

@@ -23,7 +23,7 @@ pub(crate) use crate::download::body;
 const MIB: usize = 1 << 20;
 
 /// `sha256sum` of these bytes, as an argument.
-fn sum(bytes: &[u8]) -> String {
+pub(crate) fn sum(bytes: &[u8]) -> String {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("x");
     std::fs::write(&path, bytes).unwrap();

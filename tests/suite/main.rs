@@ -33,6 +33,7 @@ mod rows;
 mod scheduling;
 mod servers;
 mod shipped;
+mod soak;
 mod uploads;
 
 use sexton_tests::host::TestHost;

@@ -163,8 +163,11 @@ pub struct Decision {
     /// behind the answer.
     pub takes: Option<usize>,
     /// What answers it once its body is there as far as it was read, or came; and whether that is all.
-    pub answer: Box<dyn FnOnce(&Request, bool) -> Behaviour + Send>,
+    pub answer: Answering,
 }
+
+/// See [`Decision::answer`].
+pub type Answering = Box<dyn FnOnce(&Request, bool) -> Behaviour + Send>;
 
 /// A step of [`Behaviour::Script`].
 #[derive(Clone, Debug)]

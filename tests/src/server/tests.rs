@@ -1,7 +1,5 @@
 //! The server does what it is told, seen through a bare socket.
 
-use std::time::Duration;
-
 use super::*;
 use tokio::io::AsyncReadExt;
 

@@ -134,12 +134,14 @@ impl Site {
         held(&self.0.shelves).len()
     }
 
-    /// Requests so far, and what went wrong how often.
-    pub(super) fn tally(&self) -> (u64, BTreeMap<&'static str, u64>) {
-        (
-            self.0.requests.load(Ordering::SeqCst),
-            held(&self.0.tally).clone(),
-        )
+    /// Requests so far.
+    pub(super) fn requests(&self) -> u64 {
+        self.0.requests.load(Ordering::SeqCst)
+    }
+
+    /// What went wrong how often.
+    pub(super) fn tally(&self) -> BTreeMap<&'static str, u64> {
+        held(&self.0.tally).clone()
     }
 
     fn note(&self, shelf: &Shelf, head: &Request, what: &'static str) {

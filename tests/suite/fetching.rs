@@ -1,7 +1,8 @@
 //! What is fetched and how it lands on the disk, through the whole program: ranges, mirrors, checksums,
 //! several connections, local files, objects of a bucket, and files that are there already.
 
-mod nginx;
+pub(crate) mod moto;
+pub(crate) mod nginx;
 mod objects;
 mod places;
 mod placing;
@@ -41,7 +42,7 @@ fn slow(remote: &Remote) -> Behaviour {
     }
 }
 
-fn wait_bytes(host: &TestHost, id: &str, bytes: usize) {
+pub(crate) fn wait_bytes(host: &TestHost, id: &str, bytes: usize) {
     eventually(&format!("{bytes} bytes are durable"), || {
         host.job(id)["bytes_transferred"].as_u64().unwrap() >= bytes as u64
     });

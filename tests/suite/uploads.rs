@@ -3,6 +3,7 @@
 
 mod bits;
 mod cancel;
+mod multipart;
 mod plain;
 mod reply;
 mod submit;

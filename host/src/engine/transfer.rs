@@ -191,7 +191,7 @@ impl Runner for TransferRunner {
         match job.kind {
             JobKind::Download => place::cancel(job, files, control).await,
             JobKind::Upload | JobKind::UploadReply => {
-                upload::cancel(&self.sending, job, files, control).await
+                upload::cancel((&self.sending, &self.targets), job, files, control).await
             }
             // Other kinds have nothing on the disk.
             JobKind::Batch | JobKind::Query => Ok(()),

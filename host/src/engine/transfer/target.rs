@@ -21,13 +21,25 @@ use crate::job::{Code, ErrorContext};
 /// the server and clocks that differ a little; a body may take longer than that.
 const SIGNED_FOR: Duration = Duration::from_secs(900);
 
-/// What is to be done with the remote side; a signature is for one method.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// What is to be done with the remote side; a signature is for one method and one query.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Purpose {
     /// `GET`
     Fetch,
     /// `PUT`
     Send,
+    /// `HEAD`
+    Look,
+    /// `POST`: an object is to come in parts.
+    Begin,
+    /// `PUT` of the part with this number, from 1, of an upload.
+    Part(String, u16),
+    /// `GET`: the parts of an upload after this one that are there.
+    Parts(String, u16),
+    /// `POST`: all parts of an upload are there.
+    Finish(String),
+    /// `DELETE`: an upload is given up.
+    Abandon(String),
 }
 
 /// Where a remote name leads.
@@ -92,6 +104,11 @@ pub(super) fn spoken(remote: &str) -> Cow<'_, str> {
 /// WebDAV.
 pub(super) fn takes_put_alone(remote: &str) -> bool {
     matches!(remote.split(':').next(), Some("s3" | "dav" | "davs"))
+}
+
+/// Whether it is an object of a store, which may be sent in parts.
+pub(super) fn is_object(remote: &str) -> bool {
+    remote.starts_with("s3:")
 }
 
 /// Whether a name of a scheme that is not http or https leads anywhere; checked at submission.
@@ -170,11 +187,27 @@ fn sign(config: &S3Config, name: String, key: &str, purpose: Purpose) -> Result<
             })
         }
     };
-    let url = match purpose {
-        Purpose::Fetch => bucket.get_object(credentials.as_ref(), key).sign(SIGNED_FOR),
-        Purpose::Send => bucket.put_object(credentials.as_ref(), key).sign(SIGNED_FOR),
-    };
-    Ok(url.into())
+    Ok(signed(&bucket, credentials.as_ref(), key, &purpose).into())
+}
+
+fn signed(bucket: &Bucket, keys: Option<&Credentials>, key: &str, purpose: &Purpose) -> Url {
+    match purpose {
+        Purpose::Fetch => bucket.get_object(keys, key).sign(SIGNED_FOR),
+        Purpose::Send => bucket.put_object(keys, key).sign(SIGNED_FOR),
+        Purpose::Look => bucket.head_object(keys, key).sign(SIGNED_FOR),
+        Purpose::Begin => bucket.create_multipart_upload(keys, key).sign(SIGNED_FOR),
+        Purpose::Part(upload, number) => bucket.upload_part(keys, key, *number, upload).sign(SIGNED_FOR),
+        Purpose::Parts(upload, after) => {
+            let mut list = bucket.list_parts(keys, key, upload);
+            list.set_part_number_marker(*after);
+            list.sign(SIGNED_FOR)
+        }
+        // The names of the parts go into its body, which is no part of the signature.
+        Purpose::Finish(upload) => bucket
+            .complete_multipart_upload(keys, key, upload, std::iter::empty())
+            .sign(SIGNED_FOR),
+        Purpose::Abandon(upload) => bucket.abort_multipart_upload(keys, key, upload).sign(SIGNED_FOR),
+    }
 }
 
 #[cfg(test)]

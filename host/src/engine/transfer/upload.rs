@@ -1,16 +1,18 @@
 //! Uploads: one file sent by one of four protocols, then the reply fetched, where there is one.
 //!
 //! ```text
-//! run ─► source (unchanged?) ─► discover (which protocol?) ─► plain │ tus │ bits ─► reply
+//! run ─► source (unchanged?) ─► discover (which protocol?) ─► plain │ multipart │ tus │ bits ─► reply
 //!            └──────────── session: what a later run needs, durable ────────────┘
 //! ```
-//! `plain` sends the whole file again after a fault; `tus` and `bits` ask the server where it stands.
+//! `plain` sends the whole file again after a fault; `multipart`, `tus` and `bits` ask the server where it
+//! stands.
 //! `end` is the work of `complete` and `cancel`. Redirects are not followed when a file is sent (B-145
 //! is about downloads alone): nobody else than who was named gets it.
 
 mod bits;
 mod discover;
 mod end;
+mod multipart;
 mod plain;
 mod reply;
 mod send;
@@ -40,7 +42,7 @@ use crate::store::FileCheckpoint;
 pub(super) use end::{cancel, cancel_patience, complete};
 pub use reply::reply_data;
 
-use session::{BitsWay, Session, Way};
+use session::{BitsWay, MultipartWay, Session, Way};
 use source::Source;
 
 /// What sending needs of a [`RunControl`] beyond what fetching does.
@@ -144,6 +146,7 @@ impl<P: UploadProgress> Upload<'_, P> {
         }
         match work.session.way.clone() {
             Some(Way::Put) => self.plain(&mut work, http::Method::PUT).await?,
+            Some(Way::Multipart(way)) => self.multipart(&mut work, way).await?,
             Some(Way::Tus(way)) => self.tus(&mut work, way).await?,
             Some(Way::Bits(way)) => self.bits(&mut work, way).await?,
             Some(Way::Post) | None => self.plain(&mut work, http::Method::POST).await?,
@@ -175,6 +178,9 @@ impl<P: UploadProgress> Upload<'_, P> {
             file: file.clone(),
         };
         if !fits {
+            if let Some(Way::Multipart(way)) = Session::of(&file).and_then(|session| session.way) {
+                self.multipart_abandon(&work, way).await?;
+            }
             let mark = work.source.mark;
             file.bytes_total = Some(mark.size);
             file.bytes_transferred = 0;
@@ -189,7 +195,14 @@ impl<P: UploadProgress> Upload<'_, P> {
     /// The protocol: the submitter's, or what the server offers.
     async fn choose(&self, work: &mut Work) -> Result<Way, Break> {
         match self.job.spec.transfer().upload.protocol {
-            UploadProtocol::Auto if target::takes_put_alone(&work.file.remote) => Ok(Way::Put),
+            UploadProtocol::Auto if target::takes_put_alone(&work.file.remote) => {
+                let large = work.source.mark.size > multipart::WHOLE_BYTES_MAX;
+                Ok(if large && target::is_object(&work.file.remote) {
+                    Way::Multipart(MultipartWay::default())
+                } else {
+                    Way::Put
+                })
+            }
             UploadProtocol::Put => Ok(Way::Put),
             UploadProtocol::Post => Ok(Way::Post),
             UploadProtocol::Bits => Ok(Way::Bits(BitsWay::default())),

@@ -10,6 +10,7 @@ words! {
     /// How a file is sent.
     UploadProtocol {
         /// The server is asked first: tus where it offers that, BITS where it announces that, else `PUT`.
+        /// A large object of a store is sent in parts: resumed with those that are there.
         Auto = "auto",
         /// One `PUT`. Cannot be resumed: what was cut off is sent again from its first byte.
         Put = "put",

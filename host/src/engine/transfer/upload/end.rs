@@ -11,10 +11,11 @@ use super::super::classify::{Class, Wire};
 use super::super::clients::Clients;
 use super::super::fault::Fault;
 use super::super::speak::Speaker;
+use super::super::target::{Purpose, Target, Targets};
 use super::super::{classify, place};
 use super::bits::{is_lost, named, verb};
 use super::send::spoken;
-use super::session::{Session, Way};
+use super::session::{BitsWay, MultipartWay, Session, TusWay, Way};
 use super::tus;
 use crate::engine::IntentControl;
 use crate::job::{Code, ErrorContext, ErrorInfo, FileStatus, Job, JobSpec, Leg, Outcome};
@@ -62,7 +63,7 @@ pub(in super::super) async fn complete(
 /// # Errors
 /// When the server cannot be reached or is in trouble: worth another try.
 pub(in super::super) async fn cancel(
-    clients: &Arc<Clients>,
+    (clients, targets): (&Arc<Clients>, &Targets),
     job: &Job,
     files: &[FileStatus],
     control: &IntentControl,
@@ -76,35 +77,48 @@ pub(in super::super) async fn cancel(
             let removed = place::cancel_one(job.id, reply.as_ref().clone()).await;
             removed.map_err(|fault| info(Leg::Reply, fault))?;
         }
-        let request = goodbye(
-            clients.shared(),
-            &file.remote,
-            session.way.filter(|_| !file.transferred),
-        );
-        if let Some(request) = request {
-            let forgotten = async {
-                let speaker = Speaker::new(clients, &job.spec.transfer().http, files).await?;
-                forget(&speaker, request, control).await
+        let Some(way) = session.way.filter(|_| !file.transferred) else {
+            continue;
+        };
+        let forgotten = async {
+            let Some(request) = goodbye(clients.shared(), targets, &file.remote, way).await? else {
+                return Ok(());
             };
-            forgotten.await.map_err(|fault| info(Leg::Upload, fault))?;
-        }
+            let speaker = Speaker::new(clients, &job.spec.transfer().http, files).await?;
+            forget(&speaker, request, control).await
+        };
+        forgotten.await.map_err(|fault| info(Leg::Upload, fault))?;
     }
     Ok(())
 }
 
 /// The request that ends what the server keeps, where it keeps something and can be asked.
-fn goodbye(client: &reqwest::Client, remote: &str, way: Option<Way>) -> Option<RequestBuilder> {
-    match way? {
-        Way::Tus(way) if way.terminates => {
-            let request = client.request(Method::DELETE, way.url?);
+async fn goodbye(
+    client: &reqwest::Client,
+    targets: &Targets,
+    remote: &str,
+    way: Way,
+) -> Result<Option<RequestBuilder>, Fault> {
+    Ok(match way {
+        Way::Tus(TusWay {
+            url: Some(url),
+            terminates: true,
+            ..
+        }) => {
+            let request = client.request(Method::DELETE, url);
             Some(request.header(tus::TUS_RESUMABLE, tus::VERSION))
         }
-        Way::Bits(way) => {
-            let id = way.id?;
+        Way::Bits(BitsWay { id: Some(id), .. }) => {
             Some(named(client.request(verb(), remote), "Cancel-Session", Some(&id)))
         }
-        Way::Put | Way::Post | Way::Tus(_) => None,
-    }
+        Way::Multipart(MultipartWay { id: Some(id), .. }) => {
+            match targets.resolve(remote, Purpose::Abandon(id)).await? {
+                Target::Object(url) => Some(client.request(Method::DELETE, url)),
+                Target::Http(_) | Target::File(_) => None,
+            }
+        }
+        Way::Put | Way::Post | Way::Tus(_) | Way::Bits(_) | Way::Multipart(_) => None,
+    })
 }
 
 /// One try. Only a server in trouble is worth another: one that refuses will refuse again, and one that

@@ -4,7 +4,7 @@ use http::header::CONTENT_TYPE;
 use reqwest::Method;
 
 use super::super::fault::Fault;
-use super::super::target::{Purpose, Target};
+use super::super::target::Purpose;
 use super::send::Count;
 use super::{Break, Upload, UploadProgress, Work};
 
@@ -20,11 +20,7 @@ impl<P: UploadProgress> Upload<'_, P> {
         // A try that is cut off has to begin at the first byte: its slot is left to it.
         self.progress.set_resumable(false);
         let size = work.source.mark.size;
-        let url = match self.targets.resolve(&work.file.remote, Purpose::Send).await? {
-            Target::Http(url) | Target::Object(url) => url,
-            // Refused when it was submitted.
-            Target::File(_) => return Err(Fault::answer("a local file is no server").into()),
-        };
+        let url = self.object(work, Purpose::Send).await?;
         let request = self
             .request(method, &url)
             .header(CONTENT_TYPE, "application/octet-stream");

@@ -27,6 +27,9 @@ const PIECE_BYTES_MIN: u64 = 4 << 10;
 /// Requests in a row that bring the upload no further before it is the retry's turn with its delay.
 pub(super) const FRUITLESS_MAX: u32 = 8;
 
+/// Longest text of an answer: a thousand parts of an object, several times over.
+const WORDS_BYTES_MAX: usize = 4 << 20;
+
 /// Whether bytes count as soon as they are sent, or once the server says so.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Count {
@@ -45,11 +48,43 @@ impl<P: UploadProgress> Upload<'_, P> {
 
     /// A request without bytes of the file.
     pub(super) async fn ask(&self, request: RequestBuilder) -> Result<Response, Break> {
-        let due = self.clock.now().after(self.idle);
+        self.watched(self.idle, spoken(self.speaker, request)).await
+    }
+
+    /// A request that says something, about which the server may think.
+    pub(super) async fn tell(&self, request: RequestBuilder, body: String) -> Result<Response, Break> {
+        let parts = Parts::of(request)?;
+        let said = self.speaker.send(|client| parts.on(client).body(body.clone()));
+        self.watched(self.patience(true), said).await
+    }
+
+    /// The text of an answer.
+    pub(super) async fn words(&self, mut answer: Response) -> Result<String, Break> {
+        let read = async {
+            let mut text = Vec::new();
+            while let Some(chunk) = answer.chunk().await.map_err(|why| Fault::wire(&why))? {
+                text.extend_from_slice(&chunk);
+                if text.len() > WORDS_BYTES_MAX {
+                    return Err(Fault::answer(format!(
+                        "it says more than {WORDS_BYTES_MAX} bytes"
+                    )));
+                }
+            }
+            String::from_utf8(text).map_err(|_| Fault::answer("it says no text"))
+        };
+        self.watched(self.patience(true), read).await
+    }
+
+    async fn watched<T>(
+        &self,
+        patience: Duration,
+        work: impl Future<Output = Result<T, Fault>>,
+    ) -> Result<T, Break> {
+        let due = self.clock.now().after(patience);
         tokio::select! {
             biased;
             () = self.stop.cancelled() => Err(Break::Stopped),
-            answer = spoken(self.speaker, request) => Ok(answer?),
+            done = work => Ok(done?),
             () = self.clock.sleep_until(due) => Err(silent("the server does not answer").into()),
         }
     }

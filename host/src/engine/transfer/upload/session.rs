@@ -30,6 +30,8 @@ pub(super) enum Way {
     Put,
     /// One `POST`.
     Post,
+    /// An object of a store, in parts.
+    Multipart(MultipartWay),
     /// tus 1.0.
     Tus(TusWay),
     /// The upload protocol of BITS.
@@ -58,6 +60,18 @@ pub(super) struct BitsWay {
     pub(super) closing: bool,
     /// The application behind the server refused the file with 403: it is not posted again (B-85).
     pub(super) refused: bool,
+}
+
+/// Where an object that is sent in parts stands. The parts themselves are not noted: the store says
+/// which are there, and ten thousand names would be written anew with each of them.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub(super) struct MultipartWay {
+    /// The store's name of the upload.
+    pub(super) id: Option<String>,
+    /// Bytes of each part but the last.
+    pub(super) part: u64,
+    /// The store was told at least once that all parts are there.
+    pub(super) finishing: bool,
 }
 
 impl Session {
@@ -89,6 +103,8 @@ impl Way {
             _ if protocol == UploadProtocol::Auto => true,
             Self::Put => protocol == UploadProtocol::Put,
             Self::Post => protocol == UploadProtocol::Post,
+            // Who asks for a `PUT` gets one.
+            Self::Multipart(_) => false,
             Self::Tus(_) => protocol == UploadProtocol::Tus,
             Self::Bits(_) => protocol == UploadProtocol::Bits,
         }

@@ -3,6 +3,7 @@
 
 mod bits;
 mod cancel;
+mod dav;
 mod multipart;
 mod plain;
 mod reply;

@@ -8,10 +8,10 @@ use tempfile::TempDir;
 use super::{MIB, body, content, program, wait_bytes};
 use crate::host;
 
-struct Nginx {
+pub(crate) struct Nginx {
     child: Child,
-    dir: TempDir,
-    port: u16,
+    pub(crate) dir: TempDir,
+    pub(crate) port: u16,
 }
 
 impl Drop for Nginx {
@@ -22,8 +22,9 @@ impl Drop for Nginx {
 }
 
 impl Nginx {
-    /// One process, so that killing it by its id leaves nothing behind. `rate` is in bytes a second.
-    fn start(rate: &str) -> Option<Self> {
+    /// One process, so that killing it by its id leaves nothing behind. `rate` is in bytes a second. Files
+    /// may be put anywhere but below `/closed/`.
+    pub(crate) fn start(rate: &str) -> Option<Self> {
         let program = program("nginx")?;
         let dir = tempfile::tempdir().unwrap();
         let port = std::net::TcpListener::bind("127.0.0.1:0")
@@ -36,7 +37,8 @@ impl Nginx {
              events {{ worker_connections 64; }}\n\
              http {{ access_log off; client_body_temp_path {0}/b; proxy_temp_path {0}/p; fastcgi_temp_path {0}/f;\n\
              uwsgi_temp_path {0}/u; scgi_temp_path {0}/s;\n\
-             server {{ listen 127.0.0.1:{port}; root {0}/root; location / {{ limit_rate {rate}; }} }} }}\n",
+             server {{ listen 127.0.0.1:{port}; root {0}/root; client_max_body_size 0; location /closed/ {{ }}\n\
+             location / {{ limit_rate {rate}; dav_methods PUT DELETE; create_full_put_path on; }} }} }}\n",
             dir.path().display()
         );
         std::fs::create_dir(dir.path().join("root")).unwrap();

@@ -1,6 +1,7 @@
 //! What is fetched and how it lands on the disk, through the whole program: ranges, mirrors, checksums,
 //! several connections, local files, objects of a bucket, and files that are there already.
 
+mod local;
 pub(crate) mod moto;
 pub(crate) mod nginx;
 mod objects;

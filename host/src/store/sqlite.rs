@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use rusqlite::{Connection, OpenFlags};
-use tokio::sync::broadcast;
+use tokio::sync::{Semaphore, broadcast};
 
 use crate::clock::Clock;
 use crate::job::{Command, DeliveryId, FileStatus, Job, JobId, JobState, PluginName, Router, Timestamp};
@@ -27,8 +27,9 @@ use super::{
 /// Changes a watcher may lag behind before it must look for itself.
 const CHANGES_KEPT: usize = 4096;
 
-/// Idle reading connections kept open.
-const READERS_KEPT: usize = 4;
+/// Reading connections, all of them kept once they were needed. Opening one costs more than most
+/// reads, and each has a cache of its own; a read that finds none free waits for one.
+const READERS_MAX: usize = 4;
 
 /// Where the store is and what it is opened with.
 #[derive(Clone, Debug)]
@@ -56,6 +57,7 @@ pub struct SqliteStore {
 
 struct Readers {
     path: PathBuf,
+    free: Arc<Semaphore>,
     idle: Mutex<Vec<Connection>>,
 }
 
@@ -80,6 +82,7 @@ impl SqliteStore {
             writer,
             readers: Arc::new(Readers {
                 path,
+                free: Arc::new(Semaphore::new(READERS_MAX)),
                 idle: Mutex::new(Vec::new()),
             }),
             changes,
@@ -125,10 +128,14 @@ impl SqliteStore {
         F: FnOnce(&Connection) -> Done<T> + Send + 'static,
     {
         let readers = Arc::clone(&self.readers);
+        // It is never closed.
+        let turn = Arc::clone(&readers.free).acquire_owned().await;
+        let turn = turn.map_err(|_| StoreError::Closed)?;
         let run = move || {
             let db = readers.take()?;
             let said = query(&db);
             readers.put(db);
+            drop(turn);
             said
         };
         match tokio::task::spawn_blocking(run).await {
@@ -183,9 +190,7 @@ impl Readers {
     }
 
     fn put(&self, db: Connection) {
-        if let Ok(mut idle) = self.idle.lock()
-            && idle.len() < READERS_KEPT
-        {
+        if let Ok(mut idle) = self.idle.lock() {
             idle.push(db);
         }
     }

@@ -31,9 +31,10 @@ pub(super) enum IntentEnd {
     StoreFailed,
 }
 
-/// Carries out the intent of `job`.
+/// Carries out the intent of `job`; `files` are its files where they are known.
 pub(super) async fn carry_out(
     job: Job,
+    files: Option<Vec<FileStatus>>,
     runner: Option<Arc<dyn Runner>>,
     store: Arc<dyn Store>,
     clock: Clock,
@@ -41,9 +42,10 @@ pub(super) async fn carry_out(
     let Some(intent) = job.intent else {
         return IntentEnd::Done;
     };
-    let files = match job.progress.files_total {
-        0 => Ok(Vec::new()),
-        _ => store.files(job.id, 0, u32::MAX).await,
+    let files = match (files, job.progress.files_total) {
+        (Some(files), _) => Ok(files),
+        (None, 0) => Ok(Vec::new()),
+        (None, _) => store.files(job.id, 0, u32::MAX).await,
     };
     let files = match files {
         Ok(files) => files,
@@ -67,7 +69,7 @@ pub(super) async fn carry_out(
         Ok(outcome) => Command::IntentDone { outcome },
         Err(error) => Command::IntentFailed { error },
     };
-    match store.command(job.id, command).await {
+    match store.end_intent(job.id, control.take_placed(), command).await {
         Err(why @ (StoreError::Backend(_) | StoreError::Closed)) => {
             tracing::error!(job = %job.id, "the end of {intent} cannot be recorded: {why}");
             IntentEnd::StoreFailed

@@ -296,7 +296,7 @@ impl Engine {
         let runner = self.runners.get(&job.kind).map(Arc::clone);
         let (store, clock) = (Arc::clone(&self.store), self.clock.clone());
         self.tasks
-            .spawn(async move { Ended::Intent(id, carry_out(job, runner, store, clock).await) });
+            .spawn(async move { Ended::Intent(id, carry_out(job, None, runner, store, clock).await) });
     }
 
     fn ended(&mut self, ended: Result<Ended, tokio::task::JoinError>) {

@@ -19,9 +19,9 @@ use super::open::{Opened, open_writer, unusable};
 use super::rows::{load_files, load_job};
 use super::writer::{DAMAGED, Damage, Done, Work, Writer, keep_plans};
 use super::{
-    Change, Claim, ClaimDeliveries, ClaimJobs, Counts, DeliveryFilter, DeliveryRecord, FileCheckpoint,
-    HoldJobs, JobFilter, JobMatch, JobPage, NewJob, PluginWrites, RetentionRule, Run, RunId, SettleResult,
-    Settlement, Store, StoreError, Submitted, list, read, tally,
+    Change, Claim, ClaimDeliveries, ClaimJobs, Counts, DeliveryFilter, DeliveryRecord, HoldJobs, JobFilter,
+    JobMatch, JobPage, NewJob, RetentionRule, Run, RunId, SettleResult, Settlement, Store, StoreError,
+    Submitted, Told, list, read, tally,
 };
 
 /// Changes a watcher may lag behind before it must look for itself.
@@ -229,28 +229,23 @@ impl Store for SqliteStore {
         self.writer.write(move |work| work.hold_jobs(&ask)).await
     }
 
-    async fn conclude(
-        &self,
-        run: RunId,
-        command: Command,
-        writes: Vec<PluginWrites>,
-    ) -> Result<Job, StoreError> {
-        self.writer
-            .write(move |work| work.conclude(run, &command, &writes))
-            .await
-    }
-
-    async fn checkpoint(&self, run: RunId, file: FileCheckpoint) -> Result<(), StoreError> {
-        self.writer.write(move |work| work.checkpoint(run, &file)).await
+    async fn tell(&self, run: RunId, told: Told) -> Result<Job, StoreError> {
+        self.writer.write(move |work| work.hear(run, &told)).await
     }
 
     async fn intents(&self, limit: usize) -> Result<Vec<Job>, StoreError> {
         self.read(move |db| read::intents(db, limit)).await
     }
 
-    async fn file_completed(&self, job: JobId, index: u32) -> Result<(), StoreError> {
+    async fn files_completed(&self, job: JobId, indices: Vec<u32>) -> Result<(), StoreError> {
         self.writer
-            .write(move |work| work.file_completed(job, index))
+            .write(move |work| work.files_completed(job, &indices))
+            .await
+    }
+
+    async fn end_intent(&self, job: JobId, placed: Vec<u32>, end: Command) -> Result<Job, StoreError> {
+        self.writer
+            .write(move |work| work.end_intent(job, &placed, &end))
             .await
     }
 

@@ -67,6 +67,8 @@ pub(super) struct Expect {
     pub(super) end: Option<u64>,
     /// Nothing is left to be proven of a file whose last byte is here: it counts as whole at once.
     pub(super) seal: bool,
+    /// The run ends with it: that it is whole is recorded with that end.
+    pub(super) last: bool,
 }
 
 /// Boxed: most events of the loop are small.
@@ -217,7 +219,7 @@ impl<'a, P: Progress> Pour<'a, P> {
                 state.finished = true;
                 return Work::None;
             }
-            if ending || unsaved >= SAVE_BYTES || (state.due && unsaved > 0) {
+            if ending || unsaved >= SAVE_BYTES || (state.due && (unsaved > 0 || self.progress.owes())) {
                 state.finished = ending;
                 return Work::Save;
             }
@@ -277,6 +279,7 @@ impl<'a, P: Progress> Pour<'a, P> {
             file.bytes_total = Some(file.bytes_transferred);
             file.transferred = self.expect.seal;
         }
+        let concluded = file.transferred && self.expect.last;
         let temp = Arc::clone(&self.temp);
         let synced = spawn_blocking(move || {
             temp.write_at(offset, &batch)?;
@@ -286,7 +289,11 @@ impl<'a, P: Progress> Pour<'a, P> {
         let progress = self.progress;
         Box::pin(async move {
             joined(synced.await).map_err(|why| Fault::local(&why))?;
-            progress.checkpoint(file.clone()).await?;
+            if concluded {
+                progress.conclude(file.clone()).await?;
+            } else {
+                progress.checkpoint(file.clone()).await?;
+            }
             Ok(Box::new(file))
         })
     }

@@ -18,6 +18,7 @@ mod client;
 mod clients;
 mod copy;
 mod digest;
+mod directory;
 mod disk;
 mod fault;
 mod fetch;

@@ -2,7 +2,6 @@
 //! may be repeated after a crash at any point.
 
 use std::collections::BTreeSet;
-use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
@@ -10,7 +9,7 @@ use std::time::UNIX_EPOCH;
 use rustix::fs::{AtFlags, CWD, Timespec, Timestamps, UTIME_OMIT};
 
 use super::fault::Fault;
-use super::{disk, naming};
+use super::{directory, disk, naming};
 use crate::engine::IntentControl;
 use crate::job::{Code, ErrorInfo, Existing, FileStatus, Job, Outcome};
 
@@ -129,7 +128,7 @@ fn place_all(job: crate::job::JobId, files: &[FileStatus], existing: Existing) -
         }
     }
     for directory in directories {
-        if let Err(why) = File::open(&directory).and_then(|open| open.sync_all()) {
+        if let Err(why) = directory::sync(&directory) {
             // Nothing is recorded as placed that a power cut could undo.
             let at = files
                 .iter()

@@ -334,6 +334,10 @@ impl<P: Progress> Fetch<'_, P> {
         }
         let sum = work.status.plan.sum().ok().flatten().map(|sum| sum.kind);
         let (path, temp) = (work.path.clone(), work.temp.take());
+        if temp.is_none() && !large {
+            work.temp = Some(Arc::new(Sink::at(path, sum)));
+            return Ok(());
+        }
         let temp = disk::blocking(move || match temp.and_then(Arc::into_inner) {
             Some(temp) => temp.clear(sum),
             None => disk::create(&path).map(|file| Sink::new(file, sum)),

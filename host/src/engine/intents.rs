@@ -23,7 +23,9 @@ const WAIT_MAX: Duration = Duration::from_secs(600);
 /// How the work on an intent ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum IntentEnd {
-    /// The job is final, or in `error`.
+    /// The job is final: nothing more can be asked of it.
+    Final,
+    /// The job is in `error`, or gone.
     Done,
     /// It could not be done; the intent stands until it is tried again then.
     Later(Timestamp),
@@ -65,16 +67,17 @@ pub(super) async fn carry_out(
         (None, Intent::Cancel) => Ok(Outcome::Cancelled),
         (None, Intent::Complete) => Err(no_runner(job.kind, job.attempt, clock.now())),
     };
-    let command = match result {
-        Ok(outcome) => Command::IntentDone { outcome },
-        Err(error) => Command::IntentFailed { error },
+    let (command, end) = match result {
+        Ok(outcome) => (Command::IntentDone { outcome }, IntentEnd::Final),
+        Err(error) => (Command::IntentFailed { error }, IntentEnd::Done),
     };
     match store.end_intent(job.id, control.take_placed(), command).await {
         Err(why @ (StoreError::Backend(_) | StoreError::Closed)) => {
             tracing::error!(job = %job.id, "the end of {intent} cannot be recorded: {why}");
             IntentEnd::StoreFailed
         }
-        Ok(_) | Err(_) => IntentEnd::Done,
+        Ok(_) => end,
+        Err(_) => IntentEnd::Done,
     }
 }
 

@@ -6,8 +6,8 @@ use std::sync::{Arc, Mutex};
 use async_trait::async_trait;
 use tokio::sync::broadcast;
 
-use super::super::HostHandle;
 use super::super::view::{FailFastView, HostState, HostStatus, PluginView};
+use super::super::{Checker, HostHandle};
 use crate::job::{
     Code, Command, DeliveryId, FileSpec, FileStatus, Job, JobId, JobState, PluginName, Profile, Progress,
     Router, Timestamp, apply,
@@ -258,8 +258,8 @@ impl HostHandle for FakeHost {
         false
     }
 
-    fn check_submit(&self, new: &NewJob) -> Result<(), (Code, String)> {
-        new.files.iter().try_for_each(|file| self.check_remotes(file))
+    fn checker(&self) -> Checker<'_> {
+        Box::new(|new| new.files.iter().try_for_each(|file| self.check_remotes(file)))
     }
 
     fn check_remotes(&self, file: &FileSpec) -> Result<(), (Code, String)> {

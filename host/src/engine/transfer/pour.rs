@@ -35,6 +35,10 @@ const SAVE_EVERY: Duration = Duration::from_millis(500);
 /// a MiB at most) it stays under the 8 MiB that a crash may cost (P9), and it bounds what a download
 /// holds in memory. Above [`SAVE_BYTES`], so that bytes flow while the disk syncs.
 const WINDOW_BYTES: u64 = 7 << 20;
+/// Received bytes that may wait for a write that is under way; reading pauses there too. The chunks of a
+/// body are parts of buffers several times their size, so a slow disk would be felt in memory many times
+/// over.
+const HELD_BYTES: u64 = 512 << 10;
 /// Bytes that start a write; fewer wait for company.
 const WRITE_BYTES: u64 = 256 << 10;
 /// Chunks that start a write: a server that sends single bytes must not grow the list.
@@ -174,7 +178,9 @@ impl<'a, P: Progress> Pour<'a, P> {
             }
             let state = &mut self.state;
             let reading = state.end.is_none();
-            let room = paying.is_none() && state.received - state.file.bytes_transferred < WINDOW_BYTES;
+            let room = paying.is_none()
+                && state.received - state.handed < HELD_BYTES
+                && state.received - state.file.bytes_transferred < WINDOW_BYTES;
             state.paused |= !room;
             let event = tokio::select! {
                 biased;

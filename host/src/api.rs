@@ -49,6 +49,10 @@ pub struct Api {
     pub clock: Clock,
 }
 
+/// Whether a job can be accepted: the code, and a sentence that says what is wrong and what would be
+/// right. What is the same for all jobs of a list is looked up once.
+pub type Checker<'a> = Box<dyn Fn(&NewJob) -> Result<(), (Code, String)> + 'a>;
+
 /// What the control API needs of the host beside its store.
 #[async_trait]
 pub trait HostHandle: Send + Sync + 'static {
@@ -70,12 +74,9 @@ pub trait HostHandle: Send + Sync + 'static {
     /// Whether the host is ending.
     fn is_draining(&self) -> bool;
 
-    /// Whether a job can be accepted: its files are of a kind that can be run, its handler is known.
-    /// Looks at the file system, so it is called where blocking does no harm.
-    ///
-    /// # Errors
-    /// The code, and a sentence that says what is wrong and what would be right.
-    fn check_submit(&self, new: &NewJob) -> Result<(), (Code, String)>;
+    /// Says of each job of a list whether it can be accepted: its files are of a kind that can be run, its
+    /// handler is known. Looks at the file system, so it is called where blocking does no harm.
+    fn checker(&self) -> Checker<'_>;
 
     /// Whether a file can be fetched from where it says.
     ///
@@ -86,7 +87,7 @@ pub trait HostHandle: Send + Sync + 'static {
     /// Whether a reply can be put there. Looks at the file system too.
     ///
     /// # Errors
-    /// As [`HostHandle::check_submit`].
+    /// The code, and a sentence that says what is wrong and what would be right.
     fn check_reply(&self, local: &str) -> Result<(), (Code, String)>;
 
     /// The reply of a job whose first file is `file`, whole (B-49).

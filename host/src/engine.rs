@@ -5,6 +5,7 @@
 mod bandwidth;
 mod intents;
 pub mod network;
+mod owed;
 mod quota;
 mod run;
 mod runner;

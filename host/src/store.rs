@@ -56,7 +56,7 @@ pub use trace::{Did, Listener, Standing, TraceStore};
 pub use types::{
     AfterFailure, Change, Claim, ClaimDeliveries, ClaimJobs, Counts, DeliveryFilter, DeliveryRecord,
     FileCheckpoint, JobFilter, NewJob, PluginWrites, RetentionRule, Run, RunId, SettleResult, Settlement,
-    Stage, StoreError, Submitted, Verdict,
+    Stage, StoreError, Submitted, Told, Verdict,
 };
 
 /// Durable state. Every method that changes something returns only after its commit is durable.
@@ -97,31 +97,40 @@ pub trait Store: Send + Sync + 'static {
     /// # Errors
     /// [`StoreError::Fenced`] when the run is no longer the job's: the runner stops.
     async fn report(&self, run: RunId, command: Command) -> Result<Job, StoreError> {
-        self.conclude(run, command, Vec::new()).await
+        self.tell(run, Told::end(command)).await
     }
-
-    /// The same, with what components wrote to their state in this run: both or neither.
-    ///
-    /// # Errors
-    /// As [`Store::report`].
-    async fn conclude(
-        &self,
-        run: RunId,
-        command: Command,
-        writes: Vec<PluginWrites>,
-    ) -> Result<Job, StoreError>;
 
     /// Records what is durable of one file, fenced by the run.
     ///
     /// # Errors
     /// [`StoreError::Fenced`] as for [`Store::report`].
-    async fn checkpoint(&self, run: RunId, file: FileCheckpoint) -> Result<(), StoreError>;
+    async fn checkpoint(&self, run: RunId, file: FileCheckpoint) -> Result<(), StoreError> {
+        let files = vec![file];
+        let told = Told {
+            files,
+            ..Told::default()
+        };
+        self.tell(run, told).await.map(drop)
+    }
+
+    /// Records what a run tells at once, as [`Store::checkpoint`] and [`Store::report`] would one after the
+    /// other, with what components wrote to their state: all or nothing. Returns the job as it then is.
+    ///
+    /// # Errors
+    /// [`StoreError::Fenced`] as for [`Store::report`].
+    async fn tell(&self, run: RunId, told: Told) -> Result<Job, StoreError>;
 
     /// Jobs with file work to do.
     async fn intents(&self, limit: usize) -> Result<Vec<Job>, StoreError>;
 
-    /// Records that a file of a job under completion is at its destination.
-    async fn file_completed(&self, job: JobId, index: u32) -> Result<(), StoreError>;
+    /// Records that files of a job under completion are at their destinations.
+    async fn files_completed(&self, job: JobId, indices: Vec<u32>) -> Result<(), StoreError>;
+
+    /// The same together with how the file work ended.
+    ///
+    /// # Errors
+    /// [`StoreError::Refused`] with the law's words; then nothing is recorded.
+    async fn end_intent(&self, job: JobId, placed: Vec<u32>, end: Command) -> Result<Job, StoreError>;
 
     /// Fires timers that are due: retries, inactivity, retention. Returns when the next is.
     async fn tick(&self, retention: RetentionRule) -> Result<Option<Timestamp>, StoreError>;

@@ -183,8 +183,9 @@ async fn admit(
 ) -> Result<(), ApiError> {
     let host = Arc::clone(&api.host);
     let checked = tokio::task::spawn_blocking(move || {
+        let check = host.checker();
         for (index, job) in jobs.iter().enumerate() {
-            host.check_submit(job).map_err(|(code, message)| {
+            check(job).map_err(|(code, message)| {
                 let mut error = ApiError::submission(code, message);
                 place(index, &mut error);
                 error

@@ -62,7 +62,7 @@ impl ApiError {
         self
     }
 
-    /// What [`super::HostHandle::check_submit`] found.
+    /// What a [`super::Checker`] found.
     #[must_use]
     pub fn submission(code: Code, message: String) -> Self {
         let status = match code {

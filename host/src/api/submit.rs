@@ -97,13 +97,13 @@ async fn accept(
     list: bool,
 ) -> Result<Vec<NewJob>, ApiError> {
     let host = Arc::clone(&api.host);
-    let check = move |request| {
-        let job = new_job(request, owner.clone(), profile)?;
-        host.check_submit(&job)
-            .map_err(|(code, message)| ApiError::submission(code, message))?;
-        Ok(job)
-    };
     let checked = tokio::task::spawn_blocking(move || {
+        let fits = host.checker();
+        let check = |request| {
+            let job = new_job(request, owner.clone(), profile)?;
+            fits(&job).map_err(|(code, message)| ApiError::submission(code, message))?;
+            Ok(job)
+        };
         let (mut jobs, mut refused) = (Vec::with_capacity(requests.len()), Vec::new());
         for (index, request) in requests.into_iter().enumerate() {
             match check(request) {

@@ -9,15 +9,15 @@ use async_trait::async_trait;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use crate::api::HostHandle;
 use crate::api::view::{FailFastView, HostState, HostStatus, PluginView};
+use crate::api::{Checker, HostHandle};
 use crate::clock::Clock;
 use crate::config::{Config, FailFastMode, Overrides, TransferRules};
 use crate::dispatch::{ConfigRouter, Policies};
 use crate::engine::transfer;
 use crate::job::{Code, FileSpec, FileStatus, Job, PluginName, Profile, Timestamp};
 use crate::plugin::{PluginInfo, PluginRoom};
-use crate::store::{NewJob, RetentionRule, Store, StoreError};
+use crate::store::{RetentionRule, Store, StoreError};
 
 use super::{admit, environment, listing, telemetry};
 
@@ -356,22 +356,24 @@ impl HostHandle for HostShared {
         self.draining.load(Ordering::SeqCst)
     }
 
-    fn check_submit(&self, new: &NewJob) -> Result<(), (Code, String)> {
-        if self.is_draining() {
-            return Err((
-                Code::SX_OVERLOAD,
-                "the host is draining; try again once it has started".to_owned(),
-            ));
-        }
-        admit::files(&self.config(), new)?;
-        match &new.spec.handler {
-            Some(handler) if !self.knows(handler) => {
-                let known = self.plugins();
-                let known = known.iter().map(|plugin| &plugin.name);
-                Err(admit::unknown_handler(handler, known, self.file_is_refused()))
+    fn checker(&self) -> Checker<'_> {
+        let config = self.config();
+        let own = admit::Own::of(&config);
+        Box::new(move |new| {
+            if self.is_draining() {
+                let why = "the host is draining; try again once it has started";
+                return Err((Code::SX_OVERLOAD, why.to_owned()));
             }
-            _ => Ok(()),
-        }
+            admit::files(&config, &own, new)?;
+            match &new.spec.handler {
+                Some(handler) if !self.knows(handler) => {
+                    let known = self.plugins();
+                    let known = known.iter().map(|plugin| &plugin.name);
+                    Err(admit::unknown_handler(handler, known, self.file_is_refused()))
+                }
+                _ => Ok(()),
+            }
+        })
     }
 
     fn check_remotes(&self, file: &FileSpec) -> Result<(), (Code, String)> {
@@ -379,7 +381,7 @@ impl HostHandle for HostShared {
     }
 
     fn check_reply(&self, local: &str) -> Result<(), (Code, String)> {
-        admit::reply(&self.config(), local)
+        admit::reply(&admit::Own::of(&self.config()), local)
     }
 
     async fn reply_data(&self, job: &Job, file: Option<&FileStatus>) -> Result<Vec<u8>, (Code, String)> {

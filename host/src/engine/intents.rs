@@ -23,7 +23,9 @@ const WAIT_MAX: Duration = Duration::from_secs(600);
 /// How the work on an intent ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum IntentEnd {
-    /// The job is final, or in `error`.
+    /// The job is final: nothing more can be asked of it.
+    Final,
+    /// The job is in `error`, or gone.
     Done,
     /// It could not be done; the intent stands until it is tried again then.
     Later(Timestamp),
@@ -31,9 +33,10 @@ pub(super) enum IntentEnd {
     StoreFailed,
 }
 
-/// Carries out the intent of `job`.
+/// Carries out the intent of `job`; `files` are its files where they are known.
 pub(super) async fn carry_out(
     job: Job,
+    files: Option<Vec<FileStatus>>,
     runner: Option<Arc<dyn Runner>>,
     store: Arc<dyn Store>,
     clock: Clock,
@@ -41,9 +44,10 @@ pub(super) async fn carry_out(
     let Some(intent) = job.intent else {
         return IntentEnd::Done;
     };
-    let files = match job.progress.files_total {
-        0 => Ok(Vec::new()),
-        _ => store.files(job.id, 0, u32::MAX).await,
+    let files = match (files, job.progress.files_total) {
+        (Some(files), _) => Ok(files),
+        (None, 0) => Ok(Vec::new()),
+        (None, _) => store.files(job.id, 0, u32::MAX).await,
     };
     let files = match files {
         Ok(files) => files,
@@ -63,16 +67,17 @@ pub(super) async fn carry_out(
         (None, Intent::Cancel) => Ok(Outcome::Cancelled),
         (None, Intent::Complete) => Err(no_runner(job.kind, job.attempt, clock.now())),
     };
-    let command = match result {
-        Ok(outcome) => Command::IntentDone { outcome },
-        Err(error) => Command::IntentFailed { error },
+    let (command, end) = match result {
+        Ok(outcome) => (Command::IntentDone { outcome }, IntentEnd::Final),
+        Err(error) => (Command::IntentFailed { error }, IntentEnd::Done),
     };
-    match store.command(job.id, command).await {
+    match store.end_intent(job.id, control.take_placed(), command).await {
         Err(why @ (StoreError::Backend(_) | StoreError::Closed)) => {
             tracing::error!(job = %job.id, "the end of {intent} cannot be recorded: {why}");
             IntentEnd::StoreFailed
         }
-        Ok(_) | Err(_) => IntentEnd::Done,
+        Ok(_) => end,
+        Err(_) => IntentEnd::Done,
     }
 }
 

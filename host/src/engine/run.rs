@@ -1,6 +1,6 @@
 //! One run of one job, and the telling of its end.
 
-use std::sync::{Arc, OnceLock, PoisonError};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use crate::clock::Clock;
@@ -26,7 +26,7 @@ pub(super) async fn run_job(
     let id = run.id();
     let kind = run.job.kind;
     let files = u32::try_from(run.files.len()).unwrap_or(u32::MAX);
-    let kept = Arc::clone(&control.writes);
+    let owed = Arc::clone(&control.owed);
     let end = match &runner {
         Some(runner) => runner.run(run, control).await,
         None => RunEnd::Fatal {
@@ -47,17 +47,15 @@ pub(super) async fn run_job(
         (RunEnd::Transient { error, retry_after }, _) => Command::TransientError { error, retry_after },
         (RunEnd::Fatal { error }, _) => Command::FatalError { error },
     };
-    let mut writes = Vec::new();
-    if matches!(command, Command::Finished { .. }) {
-        writes.append(&mut kept.lock().unwrap_or_else(PoisonError::into_inner));
-    }
     // The end must not get lost while the store is in trouble: it is told until it is heard.
+    let told = owed.take(Some(command.clone()));
     loop {
-        match store.conclude(id, command.clone(), writes.clone()).await {
+        match store.tell(id, told.clone()).await {
             Ok(job) => {
-                tracing::info!(state = %job.state, "run ended: {}", command.verb());
+                // What it means to the job is a line of the journal.
+                tracing::debug!(state = %job.state, "run ended: {}", command.verb());
                 job.intent?;
-                return Some(carry_out(job, runner, store, clock).await);
+                return Some(carry_out(job, owed.files(), runner, store, clock).await);
             }
             Err(StoreError::Backend(why)) => {
                 tracing::error!("the end of a run cannot be recorded: {why}");

@@ -1,16 +1,17 @@
 //! What a runner is: the one seam between the scheduler and the kinds of work.
 
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use std::sync::{Arc, Mutex, PoisonError};
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
-use crate::job::{Command, ErrorInfo, FileStatus, Job, Outcome, PluginName, StateWrite};
+use crate::job::{ErrorInfo, FileStatus, Job, Outcome, PluginName, StateWrite};
 use crate::store::{FileCheckpoint, PluginWrites, Run, RunId, Store, StoreError};
 
+use super::owed::Owed;
 use super::{Quota, Throttle};
 
 /// Wait before something is told to a store that failed again.
@@ -48,8 +49,8 @@ pub trait Runner: Send + Sync + 'static {
     async fn run(&self, run: Run, control: RunControl) -> RunEnd;
 
     /// Carries out `complete`: makes what is whole visible and drops the rest. Called again after a
-    /// crash, so every step must be harmless when repeated; `done(index)` is called as each file is
-    /// at its destination.
+    /// crash, so every step must be harmless when repeated; the control is told of files that are at
+    /// their destinations.
     ///
     /// # Errors
     /// An error object in context `local-file`; the scheduler tries again, then gives up.
@@ -90,8 +91,8 @@ pub struct RunControl {
     pub quota: Option<Arc<Quota>>,
     /// Whether a later run could go on from here.
     pub(super) resumable: Arc<AtomicBool>,
-    /// What components wrote to their state in this run.
-    pub(super) writes: Arc<Mutex<Vec<PluginWrites>>>,
+    /// What goes with what is told next.
+    pub(super) owed: Arc<Owed>,
 }
 
 impl RunControl {
@@ -113,7 +114,7 @@ impl RunControl {
             throttle,
             quota: cap.map(|most| Arc::new(Quota::new(most, &run.files))),
             resumable: Arc::new(AtomicBool::new(true)),
-            writes: Arc::default(),
+            owed: Arc::new(Owed::new(&run.files)),
         }
     }
 
@@ -127,8 +128,7 @@ impl RunControl {
     /// [`RunEnd::Finished`], else forgotten.
     pub fn keep_writes(&self, plugin: PluginName, writes: Vec<StateWrite>) {
         if !writes.is_empty() {
-            let mut kept = self.writes.lock().unwrap_or_else(PoisonError::into_inner);
-            kept.push(PluginWrites { plugin, writes });
+            self.owed.wrote(PluginWrites { plugin, writes });
         }
     }
 
@@ -137,9 +137,28 @@ impl RunControl {
     /// # Errors
     /// [`Stopped`] when the run was taken away.
     pub async fn connected(&self) -> Result<(), Stopped> {
-        self.keep_trying(|| self.store.report(self.run, Command::Connected))
+        self.connected_soon();
+        let told = self.owed.take(None);
+        self.keep_trying(|| self.store.tell(self.run, told.clone()))
             .await
             .map(drop)
+    }
+
+    /// The same where bytes follow at once: it is told with their checkpoint, or with the end of the run.
+    pub fn connected_soon(&self) {
+        self.owed.connected();
+    }
+
+    /// Whether something waits for the next word of this run.
+    #[must_use]
+    pub fn owes(&self) -> bool {
+        self.owed.any()
+    }
+
+    /// The last word of this run on its last file: recorded together with the end of the run. Sync its
+    /// data first.
+    pub fn conclude(&self, file: FileStatus) {
+        self.owed.checkpoint(file.into());
     }
 
     /// Records what is durable of one file. Sync its data first.
@@ -155,8 +174,11 @@ impl RunControl {
     /// # Errors
     /// [`Stopped`] when the run was taken away.
     pub async fn checkpoint_all(&self, checkpoint: FileCheckpoint) -> Result<(), Stopped> {
-        self.keep_trying(|| self.store.checkpoint(self.run, checkpoint.clone()))
+        self.owed.checkpoint(checkpoint);
+        let told = self.owed.take(None);
+        self.keep_trying(|| self.store.tell(self.run, told.clone()))
             .await
+            .map(drop)
     }
 
     /// The job as it stands now: its submitter may have changed it since the run began.
@@ -195,29 +217,45 @@ pub struct IntentControl {
     store: Arc<dyn Store>,
     /// Where the time comes from.
     pub clock: Clock,
+    placed: Mutex<Vec<u32>>,
 }
 
 impl IntentControl {
     /// Intent work over this store.
     #[must_use]
     pub fn new(store: Arc<dyn Store>, clock: Clock) -> Self {
-        Self { store, clock }
+        Self {
+            store,
+            clock,
+            placed: Mutex::default(),
+        }
     }
 
-    /// A file is at its destination. A store that fails for a while (J-154) is waited for: the file
-    /// work is done, and no reason to give the job up.
+    /// Files are at their destinations: recorded together with the end of the file work.
+    pub fn placed(&self, indices: impl IntoIterator<Item = u32>) {
+        let mut placed = self.placed.lock().unwrap_or_else(PoisonError::into_inner);
+        placed.extend(indices);
+    }
+
+    /// Records now what is at its destination: where much is still to come. A store that fails for a
+    /// while (J-154) is waited for: the file work is done, and no reason to give the job up.
     ///
     /// # Errors
     /// The store's, when it would not record it.
-    pub async fn file_completed(&self, job: &Job, index: u32) -> Result<(), StoreError> {
+    pub async fn record_placed(&self, job: &Job) -> Result<(), StoreError> {
+        let placed = self.take_placed();
         loop {
-            match self.store.file_completed(job.id, index).await {
+            match self.store.files_completed(job.id, placed.clone()).await {
                 Err(StoreError::Backend(why)) => {
-                    tracing::error!(job = %job.id, "a completed file cannot be recorded: {why}");
+                    tracing::error!(job = %job.id, "completed files cannot be recorded: {why}");
                     self.clock.sleep_until(self.clock.now().after(STORE_RETRY)).await;
                 }
                 answered => return answered,
             }
         }
+    }
+
+    pub(super) fn take_placed(&self) -> Vec<u32> {
+        std::mem::take(&mut *self.placed.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }

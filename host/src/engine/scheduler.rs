@@ -296,7 +296,7 @@ impl Engine {
         let runner = self.runners.get(&job.kind).map(Arc::clone);
         let (store, clock) = (Arc::clone(&self.store), self.clock.clone());
         self.tasks
-            .spawn(async move { Ended::Intent(id, carry_out(job, runner, store, clock).await) });
+            .spawn(async move { Ended::Intent(id, carry_out(job, None, runner, store, clock).await) });
     }
 
     fn ended(&mut self, ended: Result<Ended, tokio::task::JoinError>) {
@@ -312,6 +312,7 @@ impl Engine {
                 match intent {
                     // An intent may have come while the run wound down, or after its own had failed.
                     None => self.want_intents = true,
+                    Some(IntentEnd::Final) => {}
                     Some(end) => self.intent_ended(id, end),
                 }
             }
@@ -343,7 +344,7 @@ impl Engine {
 
     fn intent_ended(&mut self, id: JobId, end: IntentEnd) {
         match end {
-            IntentEnd::Done => self.want_intents = true,
+            IntentEnd::Final | IntentEnd::Done => self.want_intents = true,
             IntentEnd::Later(at) => {
                 self.later.insert(id, at);
                 self.next_timer = Some(self.next_timer.map_or(at, |next| next.min(at)));

@@ -18,6 +18,7 @@ mod client;
 mod clients;
 mod copy;
 mod digest;
+mod directory;
 mod disk;
 mod fault;
 mod fetch;
@@ -209,8 +210,23 @@ trait Progress: Sync {
     /// See [`RunControl::connected`].
     fn connected(&self) -> impl Future<Output = Result<(), Stopped>> + Send;
 
+    /// See [`RunControl::connected_soon`]. Who keeps nothing tells it at once.
+    fn connected_soon(&self) -> impl Future<Output = Result<(), Stopped>> + Send {
+        self.connected()
+    }
+
+    /// See [`RunControl::owes`].
+    fn owes(&self) -> bool {
+        false
+    }
+
     /// See [`RunControl::checkpoint`].
     fn checkpoint(&self, file: FileStatus) -> impl Future<Output = Result<(), Stopped>> + Send;
+
+    /// See [`RunControl::conclude`]. Who keeps nothing tells it at once.
+    fn conclude(&self, file: FileStatus) -> impl Future<Output = Result<(), Stopped>> + Send {
+        self.checkpoint(file)
+    }
 
     /// See [`RunControl::throttle`]; `None` is no limit.
     fn throttle(&self) -> Option<&Throttle> {
@@ -231,8 +247,22 @@ impl Progress for RunControl {
         Self::connected(self).await
     }
 
+    async fn connected_soon(&self) -> Result<(), Stopped> {
+        Self::connected_soon(self);
+        Ok(())
+    }
+
+    fn owes(&self) -> bool {
+        Self::owes(self)
+    }
+
     async fn checkpoint(&self, file: FileStatus) -> Result<(), Stopped> {
         Self::checkpoint(self, file).await
+    }
+
+    async fn conclude(&self, file: FileStatus) -> Result<(), Stopped> {
+        Self::conclude(self, file);
+        Ok(())
     }
 
     fn throttle(&self) -> Option<&Throttle> {

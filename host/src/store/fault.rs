@@ -14,9 +14,9 @@ use crate::job::{Command, DeliveryId, FileStatus, Job, JobId, PluginName, Router
 
 use super::writer::FULL;
 use super::{
-    Change, Claim, ClaimDeliveries, ClaimJobs, Counts, DeliveryFilter, DeliveryRecord, FileCheckpoint,
-    HoldJobs, JobFilter, JobMatch, JobPage, NewJob, PluginWrites, RetentionRule, Run, RunId, SettleResult,
-    Settlement, Store, StoreError, Submitted,
+    Change, Claim, ClaimDeliveries, ClaimJobs, Counts, DeliveryFilter, DeliveryRecord, HoldJobs, JobFilter,
+    JobMatch, JobPage, NewJob, RetentionRule, Run, RunId, SettleResult, Settlement, Store, StoreError,
+    Submitted, Told,
 };
 
 words! {
@@ -26,19 +26,19 @@ words! {
         Submit = "submit",
         /// [`Store::submit_many`]
         SubmitMany = "submit-many",
-        /// [`Store::command`]
+        /// [`Store::command`] and [`Store::end_intent`]
         Command = "command",
         /// [`Store::claim_jobs`]
         ClaimJobs = "claim-jobs",
         /// [`Store::hold_jobs`]
         HoldJobs = "hold-jobs",
-        /// [`Store::report`]
+        /// [`Store::report`] and [`Store::tell`]
         Report = "report",
-        /// [`Store::checkpoint`]
+        /// [`Store::checkpoint`], and what [`Store::tell`] has of it
         Checkpoint = "checkpoint",
         /// [`Store::intents`]
         Intents = "intents",
-        /// [`Store::file_completed`]
+        /// [`Store::files_completed`], and what [`Store::end_intent`] has of it
         FileCompleted = "file-completed",
         /// [`Store::tick`]
         Tick = "tick",
@@ -187,25 +187,34 @@ impl Store for FaultStore {
         self.through(Verb::HoldJobs, self.inner.hold_jobs(ask)).await
     }
 
-    async fn conclude(
-        &self,
-        run: RunId,
-        command: Command,
-        writes: Vec<PluginWrites>,
-    ) -> Result<Job, StoreError> {
-        self.through(Verb::Report, self.inner.conclude(run, command, writes))
-            .await
-    }
-    async fn checkpoint(&self, run: RunId, file: FileCheckpoint) -> Result<(), StoreError> {
-        self.through(Verb::Checkpoint, self.inner.checkpoint(run, file))
-            .await
+    async fn tell(&self, run: RunId, told: Told) -> Result<Job, StoreError> {
+        let files = !told.files.is_empty();
+        let reports = told.connected || told.end.is_some();
+        let call = self.inner.tell(run, told);
+        match (files, reports) {
+            (true, true) => {
+                let call = self.through(Verb::Report, call);
+                self.through(Verb::Checkpoint, call).await
+            }
+            (true, false) => self.through(Verb::Checkpoint, call).await,
+            (false, _) => self.through(Verb::Report, call).await,
+        }
     }
     async fn intents(&self, limit: usize) -> Result<Vec<Job>, StoreError> {
         self.through(Verb::Intents, self.inner.intents(limit)).await
     }
-    async fn file_completed(&self, job: JobId, index: u32) -> Result<(), StoreError> {
-        self.through(Verb::FileCompleted, self.inner.file_completed(job, index))
+    async fn files_completed(&self, job: JobId, indices: Vec<u32>) -> Result<(), StoreError> {
+        self.through(Verb::FileCompleted, self.inner.files_completed(job, indices))
             .await
+    }
+    async fn end_intent(&self, job: JobId, placed: Vec<u32>, end: Command) -> Result<Job, StoreError> {
+        let files = !placed.is_empty();
+        let call = self.through(Verb::Command, self.inner.end_intent(job, placed, end));
+        if files {
+            self.through(Verb::FileCompleted, call).await
+        } else {
+            call.await
+        }
     }
     async fn tick(&self, retention: RetentionRule) -> Result<Option<Timestamp>, StoreError> {
         self.through(Verb::Tick, self.inner.tick(retention)).await

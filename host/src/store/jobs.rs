@@ -7,7 +7,7 @@ use crate::job::{Code, Command, FileStatus, Job, JobId, JobKind, JobState, Progr
 use super::journal::Note;
 use super::rows::{Active, StoredJob, int, load_files, load_job, load_job_at, pool, rank, to_json};
 use super::writer::{Done, Work};
-use super::{FileCheckpoint, NewJob, PluginWrites, RunId, StoreError, Submitted};
+use super::{FileCheckpoint, NewJob, RunId, StoreError, Submitted, Told};
 
 impl Work<'_> {
     pub(super) fn submit(&mut self, new: &NewJob) -> Done<Submitted> {
@@ -159,15 +159,6 @@ impl Work<'_> {
         Ok(stored.job)
     }
 
-    pub(super) fn conclude(&mut self, run: RunId, command: &Command, writes: &[PluginWrites]) -> Done<Job> {
-        let mut stored = self.fenced(run)?;
-        self.apply(&mut stored, command)?;
-        for one in writes {
-            self.write_state(&one.plugin, &one.writes)?;
-        }
-        Ok(stored.job)
-    }
-
     /// The job of a run, if the run still is the job's (J-28).
     fn fenced(&self, run: RunId) -> Done<StoredJob> {
         let stored = load_job(self.db, run.job)?;
@@ -178,33 +169,52 @@ impl Work<'_> {
         if held { Ok(stored) } else { Err(StoreError::Fenced) }
     }
 
-    pub(super) fn checkpoint(&mut self, run: RunId, checkpoint: &FileCheckpoint) -> Done<()> {
+    /// What a run tells at once. A runner's commands are all legal while the job is its own.
+    pub(super) fn hear(&mut self, run: RunId, told: &Told) -> Done<Job> {
         let mut stored = self.fenced(run)?;
+        if told.connected {
+            self.apply(&mut stored, &Command::Connected)?;
+        }
+        for file in &told.files {
+            self.record(&mut stored, file)?;
+        }
+        if let Some(end) = &told.end {
+            if !told.files.is_empty() {
+                // With the sums as they now are.
+                stored = self.fenced(run)?;
+            }
+            self.apply(&mut stored, end)?;
+        }
+        for one in &told.writes {
+            self.write_state(&one.plugin, &one.writes)?;
+        }
+        Ok(stored.job)
+    }
+
+    fn record(&mut self, stored: &mut StoredJob, checkpoint: &FileCheckpoint) -> Done<()> {
         let file = &checkpoint.file;
         let before = load_files(self.db, stored.seq, file.index, 1)?.pop();
         let Some(before) = before.filter(|before| before.index == file.index) else {
             return Err(StoreError::NotFound {
                 what: "file",
-                id: format!("{}:{}", run.job, file.index),
+                id: format!("{}:{}", stored.job.id, file.index),
             });
         };
         self.write_file(stored.seq, file)?;
-        self.write_progress(&stored, &before, file)?;
-        if self.write_reply(&mut stored, checkpoint.reply)?
-            || file.bytes_transferred > before.bytes_transferred
-        {
+        self.write_progress(stored, &before, file)?;
+        if self.write_reply(stored, checkpoint.reply)? || file.bytes_transferred > before.bytes_transferred {
             // Progress stops the no-progress clock (B-59); the runner's retries start over.
             stored.job.retries = 0;
             stored.job.no_progress_since = None;
         }
         if let Some(reply) = &checkpoint.arrived {
-            self.raise_file(&stored, reply)?;
+            self.raise_file(stored, reply)?;
         }
         if file.transferred && !before.transferred {
-            self.raise_file(&stored, file)?;
+            self.raise_file(stored, file)?;
         }
-        self.raise_modification(&stored)?;
-        self.changed(&stored);
+        self.raise_modification(stored)?;
+        self.changed(stored);
         Ok(())
     }
 
@@ -285,12 +295,29 @@ impl Work<'_> {
         Ok(more)
     }
 
-    pub(super) fn file_completed(&mut self, id: JobId, index: u32) -> Done<()> {
+    pub(super) fn files_completed(&mut self, id: JobId, indices: &[u32]) -> Done<()> {
         let stored = load_job(self.db, id)?;
-        self.db
-            .prepare_cached("UPDATE files SET completed = 1 WHERE job = ?1 AND idx = ?2")?
-            .execute(params![stored.seq, index])?;
+        self.write_completed(&stored, indices)?;
         self.changed(&stored);
+        Ok(())
+    }
+
+    pub(super) fn end_intent(&mut self, id: JobId, placed: &[u32], end: &Command) -> Done<Job> {
+        let mut stored = load_job(self.db, id)?;
+        // A refusal must come before the first write.
+        crate::job::apply(&stored.job, end)?;
+        self.write_completed(&stored, placed)?;
+        self.apply(&mut stored, end)?;
+        Ok(stored.job)
+    }
+
+    fn write_completed(&self, stored: &StoredJob, indices: &[u32]) -> Done<()> {
+        let mut completed = self
+            .db
+            .prepare_cached("UPDATE files SET completed = 1 WHERE job = ?1 AND idx = ?2")?;
+        for index in indices {
+            completed.execute(params![stored.seq, index])?;
+        }
         Ok(())
     }
 }

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use rusqlite::{Connection, OpenFlags};
-use tokio::sync::broadcast;
+use tokio::sync::{Semaphore, broadcast};
 
 use crate::clock::Clock;
 use crate::job::{Command, DeliveryId, FileStatus, Job, JobId, JobState, PluginName, Router, Timestamp};
@@ -19,16 +19,17 @@ use super::open::{Opened, open_writer, unusable};
 use super::rows::{load_files, load_job};
 use super::writer::{DAMAGED, Damage, Done, Work, Writer, keep_plans};
 use super::{
-    Change, Claim, ClaimDeliveries, ClaimJobs, Counts, DeliveryFilter, DeliveryRecord, FileCheckpoint,
-    HoldJobs, JobFilter, JobMatch, JobPage, NewJob, PluginWrites, RetentionRule, Run, RunId, SettleResult,
-    Settlement, Store, StoreError, Submitted, list, read, tally,
+    Change, Claim, ClaimDeliveries, ClaimJobs, Counts, DeliveryFilter, DeliveryRecord, HoldJobs, JobFilter,
+    JobMatch, JobPage, NewJob, RetentionRule, Run, RunId, SettleResult, Settlement, Store, StoreError,
+    Submitted, Told, list, read, tally,
 };
 
 /// Changes a watcher may lag behind before it must look for itself.
 const CHANGES_KEPT: usize = 4096;
 
-/// Idle reading connections kept open.
-const READERS_KEPT: usize = 4;
+/// Reading connections, all of them kept once they were needed. Opening one costs more than most
+/// reads, and each has a cache of its own; a read that finds none free waits for one.
+const READERS_MAX: usize = 4;
 
 /// Where the store is and what it is opened with.
 #[derive(Clone, Debug)]
@@ -56,6 +57,7 @@ pub struct SqliteStore {
 
 struct Readers {
     path: PathBuf,
+    free: Arc<Semaphore>,
     idle: Mutex<Vec<Connection>>,
 }
 
@@ -80,6 +82,7 @@ impl SqliteStore {
             writer,
             readers: Arc::new(Readers {
                 path,
+                free: Arc::new(Semaphore::new(READERS_MAX)),
                 idle: Mutex::new(Vec::new()),
             }),
             changes,
@@ -125,10 +128,14 @@ impl SqliteStore {
         F: FnOnce(&Connection) -> Done<T> + Send + 'static,
     {
         let readers = Arc::clone(&self.readers);
+        // It is never closed.
+        let turn = Arc::clone(&readers.free).acquire_owned().await;
+        let turn = turn.map_err(|_| StoreError::Closed)?;
         let run = move || {
             let db = readers.take()?;
             let said = query(&db);
             readers.put(db);
+            drop(turn);
             said
         };
         match tokio::task::spawn_blocking(run).await {
@@ -183,9 +190,7 @@ impl Readers {
     }
 
     fn put(&self, db: Connection) {
-        if let Ok(mut idle) = self.idle.lock()
-            && idle.len() < READERS_KEPT
-        {
+        if let Ok(mut idle) = self.idle.lock() {
             idle.push(db);
         }
     }
@@ -224,28 +229,23 @@ impl Store for SqliteStore {
         self.writer.write(move |work| work.hold_jobs(&ask)).await
     }
 
-    async fn conclude(
-        &self,
-        run: RunId,
-        command: Command,
-        writes: Vec<PluginWrites>,
-    ) -> Result<Job, StoreError> {
-        self.writer
-            .write(move |work| work.conclude(run, &command, &writes))
-            .await
-    }
-
-    async fn checkpoint(&self, run: RunId, file: FileCheckpoint) -> Result<(), StoreError> {
-        self.writer.write(move |work| work.checkpoint(run, &file)).await
+    async fn tell(&self, run: RunId, told: Told) -> Result<Job, StoreError> {
+        self.writer.write(move |work| work.hear(run, &told)).await
     }
 
     async fn intents(&self, limit: usize) -> Result<Vec<Job>, StoreError> {
         self.read(move |db| read::intents(db, limit)).await
     }
 
-    async fn file_completed(&self, job: JobId, index: u32) -> Result<(), StoreError> {
+    async fn files_completed(&self, job: JobId, indices: Vec<u32>) -> Result<(), StoreError> {
         self.writer
-            .write(move |work| work.file_completed(job, index))
+            .write(move |work| work.files_completed(job, &indices))
+            .await
+    }
+
+    async fn end_intent(&self, job: JobId, placed: Vec<u32>, end: Command) -> Result<Job, StoreError> {
+        self.writer
+            .write(move |work| work.end_intent(job, &placed, &end))
             .await
     }
 

@@ -11,8 +11,8 @@ use crate::job::{Command, DeliveryId, FileStatus, Job, JobId, PluginName, Router
 
 use super::{
     AfterFailure, Change, Claim, ClaimDeliveries, ClaimJobs, Counts, DeliveryFilter, DeliveryRecord,
-    FileCheckpoint, HoldJobs, JobFilter, JobMatch, JobPage, NewJob, PluginWrites, RetentionRule, Run, RunId,
-    SettleResult, Settlement, Store, StoreError, Submitted, Verdict,
+    HoldJobs, JobFilter, JobMatch, JobPage, NewJob, RetentionRule, Run, RunId, SettleResult, Settlement,
+    Store, StoreError, Submitted, Told, Verdict,
 };
 
 /// Rows that a line shows; far more than a test makes.
@@ -182,24 +182,22 @@ impl Store for TraceStore {
         self.inner.hold_jobs(ask).await
     }
 
-    async fn conclude(
-        &self,
-        run: RunId,
-        command: Command,
-        writes: Vec<PluginWrites>,
-    ) -> Result<Job, StoreError> {
-        let verb = self.inner.conclude(run, command.clone(), writes);
-        let did = |said: &Result<_, _>| Some(Did::Reported(run.job, command, said.is_ok()));
+    async fn tell(&self, run: RunId, told: Told) -> Result<Job, StoreError> {
+        let command = told.end.clone();
+        let verb = self.inner.tell(run, told);
+        let did = |said: &Result<_, _>| Some(Did::Reported(run.job, command?, said.is_ok()));
         self.traced(verb, did).await
-    }
-    async fn checkpoint(&self, run: RunId, file: FileCheckpoint) -> Result<(), StoreError> {
-        self.inner.checkpoint(run, file).await
     }
     async fn intents(&self, limit: usize) -> Result<Vec<Job>, StoreError> {
         self.inner.intents(limit).await
     }
-    async fn file_completed(&self, job: JobId, index: u32) -> Result<(), StoreError> {
-        self.inner.file_completed(job, index).await
+    async fn files_completed(&self, job: JobId, indices: Vec<u32>) -> Result<(), StoreError> {
+        self.inner.files_completed(job, indices).await
+    }
+    async fn end_intent(&self, job: JobId, placed: Vec<u32>, end: Command) -> Result<Job, StoreError> {
+        let verb = self.inner.end_intent(job, placed, end.clone());
+        let did = |said: &Result<_, _>| Some(Did::Commanded(job, end, said.is_ok()));
+        self.traced(verb, did).await
     }
     async fn tick(&self, retention: RetentionRule) -> Result<Option<Timestamp>, StoreError> {
         self.inner.tick(retention).await

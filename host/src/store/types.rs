@@ -120,6 +120,30 @@ impl From<FileStatus> for FileCheckpoint {
     }
 }
 
+/// What a run tells at once: all of it is committed, or none.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Told {
+    /// The other side answered ([`Command::Connected`]).
+    pub connected: bool,
+    /// What is durable of files, in order.
+    pub files: Vec<FileCheckpoint>,
+    /// How the run ended.
+    pub end: Option<Command>,
+    /// What components wrote to their state in it.
+    pub writes: Vec<PluginWrites>,
+}
+
+impl Told {
+    /// How a run ended, and nothing else.
+    #[must_use]
+    pub fn end(command: Command) -> Self {
+        Self {
+            end: Some(command),
+            ..Self::default()
+        }
+    }
+}
+
 /// How long ended things are kept; `None` is for ever.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RetentionRule {

@@ -6,16 +6,16 @@ use std::sync::{Arc, Mutex};
 use async_trait::async_trait;
 use tokio::sync::broadcast;
 
-use super::super::HostHandle;
 use super::super::view::{FailFastView, HostState, HostStatus, PluginView};
+use super::super::{Checker, HostHandle};
 use crate::job::{
     Code, Command, DeliveryId, FileSpec, FileStatus, Job, JobId, JobState, PluginName, Profile, Progress,
     Router, Timestamp, apply,
 };
 use crate::store::{
-    Change, Claim, ClaimDeliveries, ClaimJobs, Counts, DeliveryFilter, DeliveryRecord, FileCheckpoint,
-    HoldJobs, JobFilter, JobMatch, JobPage, NewJob, PluginWrites, RetentionRule, Run, RunId, SettleResult,
-    Settlement, Store, StoreError, Submitted,
+    Change, Claim, ClaimDeliveries, ClaimJobs, Counts, DeliveryFilter, DeliveryRecord, HoldJobs, JobFilter,
+    JobMatch, JobPage, NewJob, RetentionRule, Run, RunId, SettleResult, Settlement, Store, StoreError,
+    Submitted, Told,
 };
 
 pub(super) struct FakeStore {
@@ -175,16 +175,16 @@ impl Store for FakeStore {
     async fn hold_jobs(&self, _: HoldJobs) -> Result<bool, StoreError> {
         unasked()
     }
-    async fn conclude(&self, _: RunId, _: Command, _: Vec<PluginWrites>) -> Result<Job, StoreError> {
-        unasked()
-    }
-    async fn checkpoint(&self, _: RunId, _: FileCheckpoint) -> Result<(), StoreError> {
+    async fn tell(&self, _: RunId, _: Told) -> Result<Job, StoreError> {
         unasked()
     }
     async fn intents(&self, _: usize) -> Result<Vec<Job>, StoreError> {
         unasked()
     }
-    async fn file_completed(&self, _: JobId, _: u32) -> Result<(), StoreError> {
+    async fn files_completed(&self, _: JobId, _: Vec<u32>) -> Result<(), StoreError> {
+        unasked()
+    }
+    async fn end_intent(&self, _: JobId, _: Vec<u32>, _: Command) -> Result<Job, StoreError> {
         unasked()
     }
     async fn tick(&self, _: RetentionRule) -> Result<Option<Timestamp>, StoreError> {
@@ -258,8 +258,8 @@ impl HostHandle for FakeHost {
         false
     }
 
-    fn check_submit(&self, new: &NewJob) -> Result<(), (Code, String)> {
-        new.files.iter().try_for_each(|file| self.check_remotes(file))
+    fn checker(&self) -> Checker<'_> {
+        Box::new(|new| new.files.iter().try_for_each(|file| self.check_remotes(file)))
     }
 
     fn check_remotes(&self, file: &FileSpec) -> Result<(), (Code, String)> {

@@ -22,6 +22,7 @@ impl<P: Progress> Fetch<'_, P> {
             path,
             temp: None,
             restarts: 0,
+            last: false,
         };
         let durable = work.status.bytes_transferred;
         if work.session.synced() != durable {
@@ -79,7 +80,11 @@ impl<P: Progress> Fetch<'_, P> {
         work.remember();
         work.status.bytes_total = Some(work.status.bytes_transferred);
         work.status.transferred = true;
-        self.progress.checkpoint(work.status.clone()).await?;
+        if work.last {
+            self.progress.conclude(work.status.clone()).await?;
+        } else {
+            self.progress.checkpoint(work.status.clone()).await?;
+        }
         Ok(())
     }
 

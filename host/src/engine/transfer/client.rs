@@ -12,8 +12,9 @@ use rustls::pki_types::CertificateDer;
 use super::tls;
 use crate::config::TransferConfig;
 
-/// Idle connections kept per host: as many as may be busy at the same time by default.
-const IDLE_PER_HOST_MAX: usize = 6;
+/// Idle connections kept per host, at least: one job may use several. As many as may be busy at the
+/// same time are kept, or each file of a burst would open its own.
+const IDLE_PER_HOST_MIN: usize = 6;
 /// How long they are kept; long enough for the next file of a job, short enough to leave an idle
 /// host without wake-ups.
 const IDLE_FOR: Duration = Duration::from_secs(15);
@@ -129,7 +130,7 @@ pub(super) fn builder(config: &TransferConfig, purpose: Purpose) -> reqwest::Cli
         .connect_timeout(config.connect_timeout)
         .redirect(Policy::none())
         .referer(false)
-        .pool_max_idle_per_host(IDLE_PER_HOST_MAX)
+        .pool_max_idle_per_host(config.slots_per_host.max(IDLE_PER_HOST_MIN))
         .pool_idle_timeout(IDLE_FOR);
     match purpose {
         Purpose::Fetching => builder.read_timeout(config.idle_timeout),

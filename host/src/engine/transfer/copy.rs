@@ -59,7 +59,7 @@ impl<P: Progress> Fetch<'_, P> {
             && let Some(temp) = work.temp.clone()
         {
             let wanted = self.placing.preserve.clone();
-            let kept = disk::blocking(move || Ok(preserve::take_over(&source, temp.file(), &wanted)));
+            let kept = disk::blocking(move || Ok(preserve::take_over(&source, temp.file()?, &wanted)));
             kept.await??;
         }
         Ok(())
@@ -150,11 +150,11 @@ fn version(meta: &Metadata) -> Version {
 
 /// Copies at most `length` bytes at `at`, and says how many; none at the end of the source.
 fn copy_range(source: &File, temp: &Sink, at: u64, length: u64) -> io::Result<u64> {
-    let mut done = 0;
+    let (file, mut done) = (temp.file()?, 0);
     while done < length {
         let (mut from, mut to) = (at + done, at + done);
         let rest = usize::try_from(length - done).unwrap_or(usize::MAX);
-        match rustix::fs::copy_file_range(source, Some(&mut from), temp.file(), Some(&mut to), rest) {
+        match rustix::fs::copy_file_range(source, Some(&mut from), file, Some(&mut to), rest) {
             Ok(0) => break,
             Ok(copied) => done += u64::try_from(copied).unwrap_or_default(),
             Err(rustix::io::Errno::INTR) => {}
@@ -180,7 +180,7 @@ fn copy_by_hand(source: &File, temp: &Sink, at: u64, length: u64) -> io::Result<
         if read == 0 {
             break;
         }
-        temp.file()
+        temp.file()?
             .write_all_at(room.get(..read).unwrap_or_default(), at + done)?;
         done += u64::try_from(read).unwrap_or_default();
     }

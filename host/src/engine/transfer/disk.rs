@@ -63,13 +63,15 @@ pub(super) fn resume(path: &Path, durable: u64) -> io::Result<Option<File>> {
 /// # Errors
 /// When it cannot be created, or its name belongs to something else.
 pub(super) fn create(path: &Path) -> io::Result<File> {
-    let file = match options().create_new(true).open(path) {
-        Ok(file) => file,
-        Err(why) if why.kind() == io::ErrorKind::AlreadyExists => options().open(path)?,
+    let (file, old) = match options().create_new(true).open(path) {
+        Ok(file) => (file, false),
+        Err(why) if why.kind() == io::ErrorKind::AlreadyExists => (options().open(path)?, true),
         Err(why) => return Err(why),
     };
     take(&file)?;
-    file.set_len(0)?;
+    if old {
+        file.set_len(0)?;
+    }
     Ok(file)
 }
 

@@ -58,9 +58,10 @@ impl<P: Progress> Fetch<'_, P> {
     /// Fetches every file that is not yet transferred.
     pub(super) async fn run(&self, files: Vec<FileStatus>) -> RunEnd {
         let mut connected = false;
-        for status in files.into_iter().filter(|file| !file.transferred) {
+        let mut files = files.into_iter().filter(|file| !file.transferred).peekable();
+        while let Some(status) = files.next() {
             let shown = status.clone();
-            match self.file(status, &mut connected).await {
+            match self.file(status, files.peek().is_none(), &mut connected).await {
                 Ok(()) => {}
                 Err(Halt::Stopped) => return RunEnd::Stopped,
                 Err(Halt::Fault(fault)) => {
@@ -84,8 +85,18 @@ impl<P: Progress> Fetch<'_, P> {
         Ok(())
     }
 
-    async fn file(&self, status: FileStatus, connected: &mut bool) -> Result<(), Halt> {
+    /// The same where a small file follows: it is told with the file's checkpoint.
+    async fn connect_soon(&self, connected: &mut bool) -> Result<(), Halt> {
+        if !*connected {
+            self.progress.connected_soon().await?;
+            *connected = true;
+        }
+        Ok(())
+    }
+
+    async fn file(&self, status: FileStatus, last: bool, connected: &mut bool) -> Result<(), Halt> {
         let mut work = self.find(status).await?;
+        work.last = last;
         if self.keeps_what_is_there(&work).await? {
             work.status.bytes_transferred = 0;
             work.status.bytes_total = Some(0);
@@ -195,7 +206,11 @@ impl<P: Progress> Fetch<'_, P> {
                         Ok(Opened::Again)
                     };
                 }
-                self.connect(connected).await?;
+                if total.is_some_and(|total| total <= SMALL_BYTES) {
+                    self.connect_soon(connected).await?;
+                } else {
+                    self.connect(connected).await?;
+                }
                 self.learn(work, total)?;
                 self.greet(work, headers);
                 self.begin(work, place.number, version).await?;
@@ -227,6 +242,7 @@ impl<P: Progress> Fetch<'_, P> {
             total: work.status.bytes_total,
             end: length.map(|length| work.status.bytes_transferred + length),
             seal: plan.checksum.is_none() && plan.size.is_none() && self.existing != Existing::Rename,
+            last: work.last,
         }
     }
 
@@ -318,6 +334,10 @@ impl<P: Progress> Fetch<'_, P> {
         }
         let sum = work.status.plan.sum().ok().flatten().map(|sum| sum.kind);
         let (path, temp) = (work.path.clone(), work.temp.take());
+        if temp.is_none() && !large {
+            work.temp = Some(Arc::new(Sink::at(path, sum)));
+            return Ok(());
+        }
         let temp = disk::blocking(move || match temp.and_then(Arc::into_inner) {
             Some(temp) => temp.clear(sum),
             None => disk::create(&path).map(|file| Sink::new(file, sum)),

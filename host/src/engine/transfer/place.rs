@@ -2,52 +2,50 @@
 //! may be repeated after a crash at any point.
 
 use std::collections::BTreeSet;
-use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
 
-use futures::{StreamExt, stream};
 use rustix::fs::{AtFlags, CWD, Timespec, Timestamps, UTIME_OMIT};
 
 use super::fault::Fault;
-use super::{disk, naming};
+use super::{directory, disk, naming};
 use crate::engine::IntentControl;
 use crate::job::{Code, ErrorInfo, Existing, FileStatus, Job, Outcome};
 
 /// Files placed between two syncs of their directories. One sync serves many renames, yet a job of a
 /// hundred thousand files is recorded as it goes.
 const PLACED_AT_ONCE: usize = 512;
-/// Records under way at the same time; the store commits them in groups.
-const RECORDED_AT_ONCE: usize = 64;
 
 /// Renames every whole file to its destination and drops what is left of the others (B-44).
 ///
 /// # Errors
-/// The first file that could not be placed; those before it are in place and recorded (B-45).
+/// The first file that could not be placed; those before it are in place, and told to the control (B-45).
 pub(super) async fn complete(
     job: &Job,
     files: &[FileStatus],
     control: &IntentControl,
 ) -> Result<Outcome, ErrorInfo> {
     let existing = job.spec.transfer().placing.existing(job.spec.profile);
-    for part in files.chunks(PLACED_AT_ONCE) {
+    let parts = files.chunks(PLACED_AT_ONCE);
+    let last = parts.len().saturating_sub(1);
+    for (number, part) in parts.enumerate() {
         let (id, owned) = (job.id, part.to_vec());
         let placed = disk::blocking(move || Ok(place_all(id, &owned, existing))).await;
         let (placed, failed) = placed.unwrap_or_else(|fault| (Vec::new(), Some((0, fault))));
-        let recorded: Vec<_> = stream::iter(placed)
-            .map(|index| control.file_completed(job, index))
-            .buffer_unordered(RECORDED_AT_ONCE)
-            .collect()
-            .await;
-        let unrecorded = recorded.into_iter().find_map(Result::err).map(|why| {
-            (
-                0,
-                Fault {
-                    code: Code::FAIL,
-                    ..Fault::local(&io::Error::other(why))
-                },
-            )
+        control.placed(placed);
+        // The last ones are recorded together with the end.
+        let recorded = if number < last {
+            control.record_placed(job).await
+        } else {
+            Ok(())
+        };
+        let unrecorded = recorded.err().map(|why| {
+            let fault = Fault {
+                code: Code::FAIL,
+                ..Fault::local(&io::Error::other(why))
+            };
+            (0, fault)
         });
         if let Some((at, fault)) = failed.or(unrecorded)
             && let Some(file) = part.get(at).or(part.first())
@@ -130,7 +128,7 @@ fn place_all(job: crate::job::JobId, files: &[FileStatus], existing: Existing) -
         }
     }
     for directory in directories {
-        if let Err(why) = File::open(&directory).and_then(|open| open.sync_all()) {
+        if let Err(why) = directory::sync(&directory) {
             // Nothing is recorded as placed that a power cut could undo.
             let at = files
                 .iter()

@@ -35,6 +35,10 @@ const SAVE_EVERY: Duration = Duration::from_millis(500);
 /// a MiB at most) it stays under the 8 MiB that a crash may cost (P9), and it bounds what a download
 /// holds in memory. Above [`SAVE_BYTES`], so that bytes flow while the disk syncs.
 const WINDOW_BYTES: u64 = 7 << 20;
+/// Received bytes that may wait for a write that is under way; reading pauses there too. The chunks of a
+/// body are parts of buffers several times their size, so a slow disk would be felt in memory many times
+/// over.
+const HELD_BYTES: u64 = 512 << 10;
 /// Bytes that start a write; fewer wait for company.
 const WRITE_BYTES: u64 = 256 << 10;
 /// Chunks that start a write: a server that sends single bytes must not grow the list.
@@ -67,6 +71,8 @@ pub(super) struct Expect {
     pub(super) end: Option<u64>,
     /// Nothing is left to be proven of a file whose last byte is here: it counts as whole at once.
     pub(super) seal: bool,
+    /// The run ends with it: that it is whole is recorded with that end.
+    pub(super) last: bool,
 }
 
 /// Boxed: most events of the loop are small.
@@ -172,7 +178,9 @@ impl<'a, P: Progress> Pour<'a, P> {
             }
             let state = &mut self.state;
             let reading = state.end.is_none();
-            let room = paying.is_none() && state.received - state.file.bytes_transferred < WINDOW_BYTES;
+            let room = paying.is_none()
+                && state.received - state.handed < HELD_BYTES
+                && state.received - state.file.bytes_transferred < WINDOW_BYTES;
             state.paused |= !room;
             let event = tokio::select! {
                 biased;
@@ -217,7 +225,7 @@ impl<'a, P: Progress> Pour<'a, P> {
                 state.finished = true;
                 return Work::None;
             }
-            if ending || unsaved >= SAVE_BYTES || (state.due && unsaved > 0) {
+            if ending || unsaved >= SAVE_BYTES || (state.due && (unsaved > 0 || self.progress.owes())) {
                 state.finished = ending;
                 return Work::Save;
             }
@@ -277,6 +285,7 @@ impl<'a, P: Progress> Pour<'a, P> {
             file.bytes_total = Some(file.bytes_transferred);
             file.transferred = self.expect.seal;
         }
+        let concluded = file.transferred && self.expect.last;
         let temp = Arc::clone(&self.temp);
         let synced = spawn_blocking(move || {
             temp.write_at(offset, &batch)?;
@@ -286,7 +295,11 @@ impl<'a, P: Progress> Pour<'a, P> {
         let progress = self.progress;
         Box::pin(async move {
             joined(synced.await).map_err(|why| Fault::local(&why))?;
-            progress.checkpoint(file.clone()).await?;
+            if concluded {
+                progress.conclude(file.clone()).await?;
+            } else {
+                progress.checkpoint(file.clone()).await?;
+            }
             Ok(Box::new(file))
         })
     }

@@ -178,6 +178,7 @@ impl<P: Progress> Fetch<'_, P> {
                 total: Some(segment.end),
                 end: Some(end),
                 seal: false,
+                last: false,
             };
             let part = Part { shared, number };
             let file = FileStatus {

@@ -3,7 +3,8 @@
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
-use std::sync::{Mutex, PoisonError};
+use std::path::PathBuf;
+use std::sync::{Mutex, OnceLock, PoisonError};
 
 use bytes::Bytes;
 use sha2::{Digest as _, Sha256, Sha512};
@@ -18,7 +19,9 @@ const READ_BYTES: usize = 1 << 20;
 /// A temporary file that is written.
 #[derive(Debug)]
 pub(super) struct Sink {
-    file: File,
+    file: OnceLock<File>,
+    /// Where the file is made when it is first needed. Held while it is made.
+    place: Option<Mutex<PathBuf>>,
     sum: Option<Mutex<Sum>>,
 }
 
@@ -63,23 +66,44 @@ impl Hash {
 impl Sink {
     /// A file of which nothing counts; summed up while it is written if a checksum is wanted.
     pub(super) fn new(file: File, sum: Option<SumKind>) -> Self {
-        let sum = sum.map(|kind| {
-            Mutex::new(Sum {
-                hash: Hash::new(kind),
-                over: Some(0),
-            })
-        });
-        Self { file, sum }
+        Self {
+            sum: Sum::wanted(sum),
+            ..Self::old(file)
+        }
+    }
+
+    /// A file that is made together with its first bytes: for a small one that is one way to the disk's
+    /// threads and not two.
+    pub(super) fn at(place: PathBuf, sum: Option<SumKind>) -> Self {
+        Self {
+            file: OnceLock::new(),
+            place: Some(Mutex::new(place)),
+            sum: Sum::wanted(sum),
+        }
     }
 
     /// A file of which an earlier run wrote a part.
-    pub(super) const fn old(file: File) -> Self {
-        Self { file, sum: None }
+    pub(super) fn old(file: File) -> Self {
+        Self {
+            file: OnceLock::from(file),
+            place: None,
+            sum: None,
+        }
     }
 
     /// The file itself.
-    pub(super) const fn file(&self) -> &File {
-        &self.file
+    ///
+    /// # Errors
+    /// The system's, where it has yet to be made.
+    pub(super) fn file(&self) -> io::Result<&File> {
+        if let (None, Some(place)) = (self.file.get(), &self.place) {
+            let place = place.lock().unwrap_or_else(PoisonError::into_inner);
+            if self.file.get().is_none() {
+                // Whoever waited for the lock finds it made.
+                let _ = self.file.set(disk::create(&place)?);
+            }
+        }
+        self.file.get().ok_or_else(|| io::ErrorKind::NotFound.into())
     }
 
     /// Writes `batch` at `offset`.
@@ -87,7 +111,7 @@ impl Sink {
     /// # Errors
     /// The system's.
     pub(super) fn write_at(&self, offset: u64, batch: &[Bytes]) -> io::Result<()> {
-        disk::write_at(&self.file, offset, batch)?;
+        disk::write_at(self.file()?, offset, batch)?;
         if let Some(sum) = &self.sum {
             let mut sum = sum.lock().unwrap_or_else(PoisonError::into_inner);
             sum.add(offset, batch);
@@ -100,7 +124,7 @@ impl Sink {
     /// # Errors
     /// The system's.
     pub(super) fn sync_data(&self) -> io::Result<()> {
-        self.file.sync_data()
+        self.file()?.sync_data()
     }
 
     /// Forgets everything.
@@ -108,8 +132,13 @@ impl Sink {
     /// # Errors
     /// The system's.
     pub(super) fn clear(self, sum: Option<SumKind>) -> io::Result<Self> {
-        self.file.set_len(0)?;
-        Ok(Self::new(self.file, sum))
+        if let Some(file) = self.file.get() {
+            file.set_len(0)?;
+        }
+        Ok(Self {
+            sum: Sum::wanted(sum),
+            ..self
+        })
     }
 
     /// The checksum over the first `length` bytes: the one made on the way, else the file is read.
@@ -139,7 +168,7 @@ impl Sink {
             }
             let most = usize::try_from(length - at).unwrap_or(READ_BYTES).min(READ_BYTES);
             let room = buffer.get_mut(..most).unwrap_or_default();
-            let read = self.file.read_at(room, at)?;
+            let read = self.file()?.read_at(room, at)?;
             if read == 0 {
                 return Err(io::ErrorKind::UnexpectedEof.into());
             }
@@ -151,6 +180,15 @@ impl Sink {
 }
 
 impl Sum {
+    fn wanted(kind: Option<SumKind>) -> Option<Mutex<Self>> {
+        kind.map(|kind| {
+            Mutex::new(Self {
+                hash: Hash::new(kind),
+                over: Some(0),
+            })
+        })
+    }
+
     fn add(&mut self, offset: u64, batch: &[Bytes]) {
         let Some(over) = self.over.filter(|over| *over == offset) else {
             self.over = None;
@@ -189,8 +227,22 @@ mod tests {
         sink.write_at(1, &[Bytes::from_static(b"b"), Bytes::from_static(b"c")])
             .unwrap();
         // Nothing that is on the disk is looked at.
-        disk::write_at(sink.file(), 0, &[Bytes::from_static(b"xyz")]).unwrap();
+        disk::write_at(sink.file().unwrap(), 0, &[Bytes::from_static(b"xyz")]).unwrap();
         assert_eq!(sum(&sink, 3).as_deref(), Some(ABC));
+    }
+
+    #[test]
+    fn a_small_file_is_made_with_its_first_bytes_be_they_none() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("x");
+        let sink = Sink::at(path.clone(), None);
+        assert!(!path.exists());
+        sink.write_at(0, &[]).unwrap();
+        assert_eq!(std::fs::read(&path).unwrap(), b"");
+        sink.write_at(0, &[Bytes::from_static(b"a")]).unwrap();
+        let sink = sink.clear(None).unwrap();
+        sink.write_at(0, &[Bytes::from_static(b"bc")]).unwrap();
+        assert_eq!(std::fs::read(&path).unwrap(), b"bc");
     }
 
     #[test]
@@ -200,7 +252,7 @@ mod tests {
         sink.write_at(0, &[Bytes::from_static(b"a")]).unwrap();
         assert_eq!(sum(&sink, 3).as_deref(), Some(ABC));
         assert_eq!(
-            sum(&Sink::old(sink.file().try_clone().unwrap()), 3).as_deref(),
+            sum(&Sink::old(sink.file().unwrap().try_clone().unwrap()), 3).as_deref(),
             Some(ABC)
         );
         let stop = CancellationToken::new();

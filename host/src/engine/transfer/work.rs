@@ -20,6 +20,8 @@ pub(super) struct Work {
     pub(super) recorded: bool,
     /// How often it was begun anew at this place in this run.
     pub(super) restarts: u32,
+    /// Nothing comes after it: that it is whole is recorded together with the end of the run.
+    pub(super) last: bool,
 }
 
 /// What the next request asks for.

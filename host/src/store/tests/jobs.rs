@@ -212,6 +212,63 @@ async fn b07_progress_is_summed_by_difference() {
 }
 
 #[tokio::test]
+async fn what_a_run_tells_at_once_is_all_recorded_or_nothing() {
+    let bench = Bench::new(&[]).await;
+    let file = FileSpec::new("http://h/0", "/tmp/0");
+    let new = NewJob {
+        files: vec![file],
+        ..new_job()
+    };
+    let job = bench.store().submit(new).await.unwrap().job;
+    let run = bench.run().await;
+    let mut whole = run.files[0].clone();
+    (whole.bytes_total, whole.bytes_transferred, whole.transferred) = (Some(4), 4, true);
+    let told = Told {
+        connected: true,
+        files: vec![whole.into()],
+        end: Some(Command::Finished {
+            at: bench.clock.now(),
+            files: 1,
+        }),
+        ..Told::default()
+    };
+    let stale = RunId {
+        attempt: run.id().attempt + 1,
+        ..run.id()
+    };
+    let refused = bench.store().tell(stale, told.clone()).await;
+    assert!(matches!(refused, Err(StoreError::Fenced)));
+    let before = bench.store().job(job.id).await.unwrap();
+    assert_eq!(
+        (before.state, before.progress.bytes_transferred),
+        (JobState::Connecting, 0)
+    );
+
+    let after = bench.store().tell(run.id(), told).await.unwrap();
+    assert_eq!(
+        (after.state, after.intent),
+        (JobState::Transferred, Some(Intent::Complete))
+    );
+    assert_eq!(
+        (after.progress.bytes_total, after.progress.files_transferred),
+        (Some(4), 1)
+    );
+
+    let end = Command::IntentDone {
+        outcome: Outcome::Succeeded,
+    };
+    let refused = bench.store().end_intent(job.id, vec![0], Command::Start).await;
+    assert!(matches!(refused, Err(StoreError::Refused(_))));
+    let files = bench.store().files(job.id, 0, 9).await.unwrap();
+    assert!(
+        files[0].transferred && !files[0].completed,
+        "a refusal records nothing"
+    );
+    bench.store().end_intent(job.id, vec![0], end).await.unwrap();
+    assert!(bench.store().files(job.id, 0, 9).await.unwrap()[0].completed);
+}
+
+#[tokio::test]
 async fn b08_the_progress_of_a_reply_is_its_own_and_durable() {
     let mut bench = Bench::new(&[]).await;
     let job = bench.submit().await;

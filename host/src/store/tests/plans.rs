@@ -43,14 +43,17 @@ async fn world(n: usize) -> (Bench, Bare) {
         let at = work.now;
         for run in all_runs(work, n)? {
             let error = error(403, run.job.attempt, at);
-            work.conclude(run.id(), &Command::FatalError { error }, &[])?;
+            work.hear(run.id(), &Told::end(Command::FatalError { error }))?;
         }
         assert_eq!(broken.len(), n);
         let waits = many(work, n, "http://waits:1/x")?;
         for run in all_runs(work, n)? {
             let error = error(503, run.job.attempt, at);
             let retry_after = Some(Duration::from_secs(3600));
-            work.conclude(run.id(), &Command::TransientError { error, retry_after }, &[])?;
+            work.hear(
+                run.id(),
+                &Told::end(Command::TransientError { error, retry_after }),
+            )?;
         }
         assert_eq!(waits.len(), n);
         // One job with a great many deliveries of one pair, each behind the one before.
@@ -126,7 +129,14 @@ fn jobs(bare: &mut Bare, costs: &mut Costs) -> JobId {
     set(bare, id);
     costs.note(bare, "what is set");
     let file = run.files[0].clone();
-    bare.write(|work| work.checkpoint(run.id(), &file.clone().into()));
+    bare.write(|work| {
+        let files = vec![file.clone().into()];
+        let told = Told {
+            files,
+            ..Told::default()
+        };
+        work.hear(run.id(), &told).map(drop)
+    });
     costs.note(bare, "checkpoint");
     id
 }

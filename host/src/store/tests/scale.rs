@@ -71,7 +71,7 @@ async fn deliveries_of_a_saturated_owner_hide_no_other_owner() {
             let at = work.now;
             let run = work.claim_jobs(&ask_jobs())?.remove(0);
             let error = error(403, 1, at);
-            work.conclude(run.id(), &Command::FatalError { error }, &[])?;
+            work.hear(run.id(), &Told::end(Command::FatalError { error }))?;
         }
         Ok(())
     });
@@ -166,7 +166,7 @@ fn resting(bare: &mut Bare, n: usize) {
             let at = work.now;
             let run = work.claim_jobs(&ask_jobs())?.remove(0);
             let error = error(403, 1, at);
-            work.conclude(run.id(), &Command::FatalError { error }, &[])?;
+            work.hear(run.id(), &Told::end(Command::FatalError { error }))?;
         }
         Ok(())
     });

@@ -7,7 +7,7 @@ use std::time::Duration;
 use reqwest::{Method, RequestBuilder};
 
 use super::super::answer;
-use super::super::classify::{Class, Wire};
+use super::super::classify::Wire;
 use super::super::clients::Clients;
 use super::super::fault::Fault;
 use super::super::speak::Speaker;
@@ -18,7 +18,7 @@ use super::send::spoken;
 use super::session::{BitsWay, MultipartWay, Session, TusWay, Way};
 use super::tus;
 use crate::engine::IntentControl;
-use crate::job::{Code, ErrorContext, ErrorInfo, FileStatus, Job, JobSpec, Leg, Outcome};
+use crate::job::{ErrorContext, ErrorInfo, FileStatus, Job, JobSpec, Leg, Outcome};
 
 /// Longest that a server is asked to forget an upload (B-46).
 const CANCEL_PATIENCE: Duration = Duration::from_secs(24 * 3600);
@@ -49,10 +49,7 @@ pub(in super::super) async fn complete(
             let placed = place::complete_one(job.id, reply.as_ref().clone()).await;
             placed.map_err(|fault| fault.into_info_of(Leg::Reply, &reply, job.attempt, now))?;
         }
-        control
-            .file_completed(job, file.index)
-            .await
-            .map_err(|why| unrecorded(&why).into_info_of(Leg::Upload, file, job.attempt, now))?;
+        control.placed([file.index]);
     }
     Ok(Outcome::Succeeded)
 }
@@ -138,16 +135,6 @@ async fn forget(speaker: &Speaker, request: RequestBuilder, control: &IntentCont
         return Err(answer::refusal(status, answer.headers(), control.clock.now()));
     }
     Ok(())
-}
-
-fn unrecorded(why: &crate::store::StoreError) -> Fault {
-    Fault {
-        code: Code::FAIL,
-        class: Class::Fatal,
-        context: ErrorContext::GeneralQueueManager,
-        what: why.to_string(),
-        retry_after: None,
-    }
 }
 
 #[cfg(test)]

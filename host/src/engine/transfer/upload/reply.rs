@@ -50,6 +50,7 @@ impl<P: UploadProgress> Upload<'_, P> {
             total,
             end: total,
             seal: true,
+            last: false,
         };
         let silent = Silent;
         let pour = Pour::new(

@@ -79,6 +79,8 @@ pub struct Config {
     pub fail_fast: FailFastConfig,
     /// `[transfer]`
     pub transfer: TransferConfig,
+    /// `[batch]`
+    pub batch: BatchConfig,
     /// `[retention]`
     pub retention: RetentionConfig,
     /// `[log]`
@@ -150,6 +152,13 @@ pub struct TransferConfig {
     pub rules: TransferRules,
     /// The buckets that `s3://BUCKET/KEY` may name.
     pub s3: BTreeMap<String, S3Config>,
+}
+
+/// `[batch]`
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BatchConfig {
+    /// Batch jobs at the same time (default: as many as the machine has processors, C-58).
+    pub slots: usize,
 }
 
 /// When and how fast transfers run: the keys of `[transfer]` that apply live.

@@ -122,6 +122,8 @@ impl House {
         let settings = EngineSettings {
             slots: SLOTS,
             slots_per_host: SLOTS,
+            batch_slots: 8,
+            query_slots: 8,
             drain: Duration::from_secs(5),
         };
         let runner: Arc<dyn Runner> = Arc::new(Nothing {

@@ -291,6 +291,8 @@ async fn claim(store: &Arc<SqliteStore>, give_back: bool) -> Duration {
         per_host: 6,
         yielding: Vec::new(),
         holds: Vec::new(),
+        batch: 0,
+        queries: 0,
         lease: Duration::from_secs(30),
     };
     let start = Instant::now();

@@ -168,6 +168,8 @@ async fn start_rooms(
     let settings = EngineSettings {
         slots: config.transfer.slots,
         slots_per_host: config.transfer.slots_per_host,
+        batch_slots: config.batch.slots,
+        query_slots: config.batch.slots,
         drain,
     };
     let engine = Engine::new(

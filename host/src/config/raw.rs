@@ -19,6 +19,7 @@ pub(super) struct RawConfig {
     pub(super) host: RawHost,
     pub(super) fail_fast: RawFailFast,
     pub(super) transfer: RawTransfer,
+    pub(super) batch: RawBatch,
     pub(super) retention: RawRetention,
     pub(super) log: RawLog,
     /// One table for each component in the plugin folder that needs other than the defaults.
@@ -30,10 +31,11 @@ pub(super) struct RawConfig {
 }
 
 /// The top-level keys of the file, in the order in which they are explained.
-pub(super) const SECTIONS: [&str; 7] = [
+pub(super) const SECTIONS: [&str; 8] = [
     "host",
     "fail_fast",
     "transfer",
+    "batch",
     "retention",
     "log",
     "plugin",
@@ -92,6 +94,15 @@ pub(super) struct RawFailFast {
     /// After so many FailFasts one delivery is parked as poison, so that a supervisor's restart cannot loop (1 to 100).
     #[schemars(extend("default" = 2))]
     pub(super) crash_limit: Option<At<Whole>>,
+}
+
+/// Commands and calls of components.
+#[derive(Debug, Default, Deserialize, Serialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+#[schemars(rename = "Batch")]
+pub(super) struct RawBatch {
+    /// Batch jobs at the same time, over all activities (1 to 1000). Default: as many as the machine has processors.
+    pub(super) slots: Option<At<Whole>>,
 }
 
 /// Downloads and uploads.

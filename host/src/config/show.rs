@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use super::raw::{
-    RawConfig, RawDir, RawDirTable, RawFailFast, RawFormat, RawGrant, RawHost, RawLadder, RawLimits, RawLog,
-    RawMode, RawOn, RawPlugin, RawPolicy, RawRetention, RawS3, RawSubscribe, RawTransfer,
+    RawBatch, RawConfig, RawDir, RawDirTable, RawFailFast, RawFormat, RawGrant, RawHost, RawLadder,
+    RawLimits, RawLog, RawMode, RawOn, RawPlugin, RawPolicy, RawRetention, RawS3, RawSubscribe, RawTransfer,
 };
 use super::raw_rules::{RawBandwidth, RawDay, RawHold, RawNetwork, RawWindow};
 use super::value::{At, Fraction, Size, Term, TermOrNever, Whole};
@@ -77,6 +77,9 @@ fn raw(config: &Config) -> RawConfig {
                 .iter()
                 .map(|(name, bucket)| (name.clone(), raw_bucket(bucket).into()))
                 .collect(),
+        },
+        batch: RawBatch {
+            slots: at(Whole(config.batch.slots as u64)),
         },
         retention: RawRetention {
             finished: keep(config.retention.finished),

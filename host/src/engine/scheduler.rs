@@ -19,7 +19,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
 use crate::config::TransferRules;
-use crate::job::{Command, Job, JobId, JobKind, JobState, Timestamp};
+use crate::job::{Command, Family, Job, JobId, JobKind, JobState, Timestamp};
 use crate::store::{Change, RetentionRule, Run, RunId, Store, StoreError};
 
 use super::intents::{IntentEnd, carry_out};
@@ -47,10 +47,14 @@ pub type Runners = BTreeMap<JobKind, Arc<dyn Runner>>;
 /// Numbers of the scheduler.
 #[derive(Clone, Copy, Debug)]
 pub struct EngineSettings {
-    /// Background jobs at once.
+    /// Background transfers at once.
     pub slots: usize,
-    /// Background jobs at once per remote host.
+    /// Background transfers at once per remote host.
     pub slots_per_host: usize,
+    /// Batch jobs at once.
+    pub batch_slots: usize,
+    /// Queries at once.
+    pub query_slots: usize,
     /// How long a drain waits for runs to stop.
     pub drain: Duration,
 }
@@ -96,7 +100,7 @@ struct Running {
     verdict: Arc<OnceLock<Command>>,
     host: String,
     level: LiveLevel,
-    is_transfer: bool,
+    family: Family,
     began: Timestamp,
     resumable: Arc<AtomicBool>,
     slice_over: bool,

@@ -1,5 +1,6 @@
-//! Taking runnable jobs for the engine: the oldest of each level, round the remote hosts whose slots
-//! are all in use, at a cost that does not depend on how many jobs wait for those.
+//! Taking runnable jobs for the engine: of each pool the oldest of each level, round the remote hosts
+//! whose slots are all in use, at a cost that does not depend on how many jobs wait for those. Each pool
+//! has a part of the index for itself, so that none is looked through for another.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -9,7 +10,7 @@ use rusqlite::{OptionalExtension, params};
 use crate::job::{Command, Family, Priority};
 
 use super::jobs::remote_host;
-use super::rows::{JobClaim, int, load_files, load_job_at, rank};
+use super::rows::{JobClaim, int, load_files, load_job_at, pool, rank};
 use super::writer::{Done, Work};
 use super::{ClaimJobs, Hold, Run};
 
@@ -48,11 +49,18 @@ impl Yielding {
 
 /// Where each level's look over the remote hosts goes on. Kept in memory: a new start begins anew.
 #[derive(Default)]
-pub(super) struct Turns(BTreeMap<i64, String>);
+pub(super) struct Turns(BTreeMap<(i64, i64), String>);
 
-/// What a claim has taken so far.
+/// What a claim has taken of a pool so far.
 struct Taken<'a> {
-    ask: &'a ClaimJobs,
+    /// Whose slots.
+    pool: i64,
+    /// Free slots.
+    slots: usize,
+    /// Running jobs that would make room.
+    yielding: &'a [Yielding],
+    /// Most jobs of one remote host; what has none is not counted by it.
+    per_host: Option<usize>,
     hosts: BTreeMap<String, usize>,
     seqs: Vec<i64>,
     /// Slots that are free for the level being looked at, those that others would make room in included.
@@ -60,20 +68,46 @@ struct Taken<'a> {
     level: Priority,
 }
 
-impl Taken<'_> {
+impl<'a> Taken<'a> {
+    fn of_transfers(ask: &'a ClaimJobs) -> Self {
+        Self {
+            slots: ask.background,
+            yielding: &ask.yielding,
+            per_host: Some(ask.per_host),
+            hosts: ask.busy_hosts.clone(),
+            ..Self::of(Family::Transfer, 0)
+        }
+    }
+
+    fn of(family: Family, slots: usize) -> Self {
+        Self {
+            pool: pool(family),
+            slots,
+            yielding: &[],
+            per_host: None,
+            hosts: BTreeMap::new(),
+            seqs: Vec::new(),
+            free: 0,
+            level: Priority::High,
+        }
+    }
+
     fn begin(&mut self, level: Priority) {
         self.level = level;
-        self.free = (self.ask.background + self.yielding().count()).saturating_sub(self.seqs.len());
+        self.free = (self.slots + self.yielding().count()).saturating_sub(self.seqs.len());
     }
 
     fn yielding(&self) -> impl Iterator<Item = &Yielding> {
         let level = self.level;
-        self.ask.yielding.iter().filter(move |one| one.yields_to(level))
+        self.yielding.iter().filter(move |one| one.yields_to(level))
     }
 
     fn is_saturated(&self, host: &str) -> bool {
+        let Some(most) = self.per_host else {
+            return false;
+        };
         let busy = self.hosts.get(host).copied().unwrap_or(0);
-        busy >= self.ask.per_host + self.yielding().filter(|one| one.host == host).count()
+        busy >= most + self.yielding().filter(|one| one.host == host).count()
     }
 
     fn take(&mut self, seq: i64, host: String) {
@@ -126,22 +160,25 @@ impl Work<'_> {
 
     /// Rows of jobs that may run, the first levels first.
     fn choose(&mut self, ask: &ClaimJobs) -> Done<Vec<i64>> {
-        let mut seqs = self.oldest(Priority::Foreground, ask.foreground)?;
-        let mut taken = Taken {
-            ask,
-            hosts: ask.busy_hosts.clone(),
-            seqs: Vec::new(),
-            free: 0,
-            level: Priority::High,
-        };
-        for level in [Priority::High, Priority::Normal, Priority::Low] {
-            taken.begin(level);
-            if taken.free > 0 && !self.take_in_order(level, &mut taken)? {
-                self.take_round_hosts(level, &mut taken)?;
+        let mut seqs = self.oldest_transfers(Priority::Foreground, ask.foreground)?;
+        let background = [Priority::High, Priority::Normal, Priority::Low];
+        self.take(Taken::of_transfers(ask), &background, &mut seqs)?;
+        for (family, slots) in [(Family::Batch, ask.batch), (Family::Query, ask.queries)] {
+            self.take(Taken::of(family, slots), Priority::ALL, &mut seqs)?;
+        }
+        Ok(seqs)
+    }
+
+    /// Takes what runs in the slots of one pool, level by level.
+    fn take(&mut self, mut taken: Taken<'_>, levels: &[Priority], seqs: &mut Vec<i64>) -> Done<()> {
+        for level in levels {
+            taken.begin(*level);
+            if taken.free > 0 && !self.take_in_order(&mut taken)? {
+                self.take_round_hosts(&mut taken)?;
             }
         }
         seqs.append(&mut taken.seqs);
-        Ok(seqs)
+        Ok(())
     }
 
     fn start(&mut self, seq: i64, lease: Duration) -> Done<Run> {
@@ -159,14 +196,15 @@ impl Work<'_> {
         })
     }
 
-    /// The oldest runnable jobs of a level, whatever their remote host.
-    fn oldest(&self, level: Priority, most: usize) -> Done<Vec<i64>> {
+    /// The oldest runnable transfers of a level, whatever their remote host.
+    fn oldest_transfers(&self, level: Priority, most: usize) -> Done<Vec<i64>> {
         if most == 0 {
             return Ok(Vec::new());
         }
         let mut statement = self.db.prepare_cached(
             "SELECT seq FROM jobs INDEXED BY jobs_runnable \
-             WHERE state = 'queued' AND intent IS NULL AND due IS NULL AND priority = ?1 ORDER BY turn, seq LIMIT ?2",
+             WHERE state = 'queued' AND intent IS NULL AND due IS NULL AND pool = 0 AND priority = ?1 \
+             ORDER BY turn, seq LIMIT ?2",
         )?;
         let rows = statement.query_map(params![rank(level), int(most as u64)], |row| row.get(0))?;
         Ok(rows.collect::<rusqlite::Result<_>>()?)
@@ -174,12 +212,13 @@ impl Work<'_> {
 
     /// Takes the oldest jobs of hosts that have a free slot. False when it had looked at enough before
     /// the slots were filled: what is left may be behind very many jobs of saturated hosts.
-    fn take_in_order(&self, level: Priority, taken: &mut Taken<'_>) -> Done<bool> {
+    fn take_in_order(&self, taken: &mut Taken<'_>) -> Done<bool> {
         let mut statement = self.db.prepare_cached(
             "SELECT seq, host FROM jobs INDEXED BY jobs_runnable \
-             WHERE state = 'queued' AND intent IS NULL AND due IS NULL AND priority = ?1 ORDER BY turn, seq",
+             WHERE state = 'queued' AND intent IS NULL AND due IS NULL AND pool = ?1 AND priority = ?2 \
+             ORDER BY turn, seq",
         )?;
-        let mut rows = statement.query([rank(level)])?;
+        let mut rows = statement.query([taken.pool, rank(taken.level)])?;
         let mut skipped = 0;
         while taken.free > 0 {
             if skipped >= LOOK_JOBS {
@@ -197,13 +236,14 @@ impl Work<'_> {
     }
 
     /// Steps from host to host: one look at each, then the oldest first.
-    fn take_round_hosts(&mut self, level: Priority, taken: &mut Taken<'_>) -> Done<()> {
-        let began = self.turns.0.get(&rank(level)).cloned().unwrap_or_default();
+    fn take_round_hosts(&mut self, taken: &mut Taken<'_>) -> Done<()> {
+        let turn = (taken.pool, rank(taken.level));
+        let began = self.turns.0.get(&turn).cloned().unwrap_or_default();
         let mut at = began.clone();
         let mut wrapped = false;
         let mut found = Vec::new();
         for _ in 0..LOOK_HOSTS {
-            let Some(mut host) = self.next_host(level, &at)? else {
+            let Some(mut host) = self.next_host(turn, &at)? else {
                 if wrapped || began.is_empty() {
                     break;
                 }
@@ -215,13 +255,13 @@ impl Work<'_> {
                 break;
             }
             if !taken.is_saturated(&host) {
-                found.extend(self.of_host(level, &host, taken)?);
+                found.extend(self.of_host(&host, taken)?);
             }
             // The least text that comes after it.
             host.push('\0');
             at = host;
         }
-        self.turns.0.insert(rank(level), at);
+        self.turns.0.insert(turn, at);
         found.sort_unstable();
         for (_, seq, host) in found {
             // Jobs that were already taken in order come up again.
@@ -232,27 +272,27 @@ impl Work<'_> {
         Ok(())
     }
 
-    fn next_host(&self, level: Priority, from: &str) -> Done<Option<String>> {
+    fn next_host(&self, (pool, level): (i64, i64), from: &str) -> Done<Option<String>> {
         Ok(self
             .db
             .prepare_cached(
                 "SELECT host FROM jobs INDEXED BY jobs_by_host WHERE state = 'queued' AND intent IS NULL \
-                 AND due IS NULL AND priority = ?1 AND host >= ?2 ORDER BY host LIMIT 1",
+                 AND due IS NULL AND pool = ?1 AND priority = ?2 AND host >= ?3 ORDER BY host LIMIT 1",
             )?
-            .query_row(params![rank(level), from], |row| row.get(0))
+            .query_row(params![pool, level, from], |row| row.get(0))
             .optional()?)
     }
 
     /// As many jobs of a host as it has free slots, those of this claim included.
-    fn of_host(&self, level: Priority, host: &str, taken: &Taken<'_>) -> Done<Vec<(i64, i64, String)>> {
-        let most = taken.ask.per_host.min(taken.free + taken.seqs.len());
+    fn of_host(&self, host: &str, taken: &Taken<'_>) -> Done<Vec<(i64, i64, String)>> {
+        let free = taken.free + taken.seqs.len();
+        let most = taken.per_host.map_or(free, |most| most.min(free));
         let mut statement = self.db.prepare_cached(
             "SELECT turn, seq FROM jobs INDEXED BY jobs_by_host WHERE state = 'queued' AND intent IS NULL \
-             AND due IS NULL AND priority = ?1 AND host = ?2 ORDER BY turn, seq LIMIT ?3",
+             AND due IS NULL AND pool = ?1 AND priority = ?2 AND host = ?3 ORDER BY turn, seq LIMIT ?4",
         )?;
-        let rows = statement.query_map(params![rank(level), host, int(most as u64)], |row| {
-            Ok((row.get(0)?, row.get(1)?, host.to_owned()))
-        })?;
+        let asked = params![taken.pool, rank(taken.level), host, int(most as u64)];
+        let rows = statement.query_map(asked, |row| Ok((row.get(0)?, row.get(1)?, host.to_owned())))?;
         Ok(rows.collect::<rusqlite::Result<_>>()?)
     }
 }

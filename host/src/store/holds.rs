@@ -103,8 +103,8 @@ impl Work<'_> {
         };
         let sql = format!(
             "SELECT seq FROM jobs INDEXED BY jobs_runnable \
-             WHERE state = 'queued' AND intent IS NULL AND due IS NULL AND priority = ?1 \
-             AND kind IN ('download', 'upload', 'upload-reply') {reach} ORDER BY turn, seq LIMIT ?2"
+             WHERE state = 'queued' AND intent IS NULL AND due IS NULL AND pool = 0 AND priority = ?1 \
+             {reach} ORDER BY turn, seq LIMIT ?2"
         );
         for level in &hold.levels {
             let seqs = self.seqs_of(&sql, params![rank(*level), int(*left as u64)])?;

@@ -188,6 +188,10 @@ CREATE TABLE destinations (                             -- who has a destination
 const V3: &str = r"
 ALTER TABLE jobs ADD COLUMN pool INTEGER NOT NULL DEFAULT 0;         -- whose slots it runs in: transfers 0, batch 1, queries 2
 UPDATE jobs SET pool = CASE kind WHEN 'batch' THEN 1 WHEN 'query' THEN 2 ELSE 0 END;
+DROP INDEX jobs_runnable;
+DROP INDEX jobs_by_host;
+CREATE INDEX jobs_runnable ON jobs (pool, priority, turn, seq, host) WHERE state = 'queued' AND intent IS NULL AND due IS NULL;
+CREATE INDEX jobs_by_host ON jobs (pool, priority, host, turn, seq) WHERE state = 'queued' AND intent IS NULL AND due IS NULL;
 ";
 
 /// Brings a store up to this version.

@@ -146,6 +146,15 @@ fn new_job() -> NewJob {
     }
 }
 
+/// A job of another family.
+fn of_kind(kind: JobKind) -> NewJob {
+    NewJob {
+        kind,
+        files: Vec::new(),
+        ..new_job()
+    }
+}
+
 fn ask_jobs() -> ClaimJobs {
     ClaimJobs {
         background: 8,
@@ -154,6 +163,8 @@ fn ask_jobs() -> ClaimJobs {
         per_host: 6,
         yielding: Vec::new(),
         holds: Vec::new(),
+        batch: 4,
+        queries: 4,
         lease: Duration::from_secs(30),
     }
 }

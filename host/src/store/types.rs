@@ -40,8 +40,8 @@ pub struct Submitted {
     pub created: bool,
 }
 
-/// What the scheduler can take.
-#[derive(Clone, Debug)]
+/// What the scheduler can take. What is said of levels, remote hosts and yielding concerns transfers.
+#[derive(Clone, Debug, Default)]
 pub struct ClaimJobs {
     /// Free background slots.
     pub background: usize,
@@ -55,6 +55,10 @@ pub struct ClaimJobs {
     pub yielding: Vec<Yielding>,
     /// What keeps transfers from running: those that it concerns are held and not taken.
     pub holds: Vec<Hold>,
+    /// Free slots of batch work, of every level.
+    pub batch: usize,
+    /// Free slots of queries, of every level.
+    pub queries: usize,
     /// How long the claim holds without renewal, for backends with several hosts.
     pub lease: Duration,
 }

@@ -107,6 +107,8 @@ impl Engine {
             per_host: 100,
             yielding: Vec::new(),
             holds: Vec::new(),
+            batch: 0,
+            queries: 0,
             lease: Duration::from_secs(30),
         };
         let runs = self.store().claim_jobs(ask).await.unwrap_or_default();

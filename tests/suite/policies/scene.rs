@@ -271,6 +271,8 @@ impl Scene {
             per_host: 1,
             yielding: Vec::new(),
             holds: Vec::new(),
+            batch: 0,
+            queries: 0,
             lease: Duration::from_secs(30),
         };
         let run = self.store().claim_jobs(ask).await.unwrap().remove(0);

@@ -155,6 +155,8 @@ impl Scene {
             per_host: 100,
             yielding: Vec::new(),
             holds: Vec::new(),
+            batch: 0,
+            queries: 0,
             lease: Duration::from_secs(30),
         };
         let run = self.store.claim_jobs(ask).await.unwrap().remove(0);

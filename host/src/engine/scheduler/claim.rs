@@ -20,8 +20,13 @@ use crate::store::{ClaimJobs, Run, Yielding, remote_host};
 use super::{Ended, Engine, FOREGROUND_PER_CLAIM, LEASE, Running};
 
 impl Running {
+    pub(super) fn is_transfer(&self) -> bool {
+        self.family == Family::Transfer
+    }
+
+    /// Runs in one of the slots of background transfers.
     fn is_background(&self) -> bool {
-        self.level.get() != Priority::Foreground
+        self.is_transfer() && self.level.get() != Priority::Foreground
     }
 
     fn is_leaving(&self) -> bool {
@@ -35,7 +40,7 @@ impl Running {
 
     /// Only a transfer can go on later from where it stands.
     fn yielding(&self) -> Option<Yielding> {
-        (self.is_transfer && self.is_background() && !self.is_leaving()).then(|| Yielding {
+        (self.is_background() && !self.is_leaving()).then(|| Yielding {
             level: self.level.get(),
             host: self.host.clone(),
             slice_over: self.has_had_its_turn(),
@@ -49,7 +54,7 @@ fn host_of(run: &Run) -> String {
 }
 
 fn is_background(job: &Job) -> bool {
-    job.priority != Priority::Foreground
+    job.kind.family() == Family::Transfer && job.priority != Priority::Foreground
 }
 
 impl Engine {
@@ -97,7 +102,20 @@ impl Engine {
             yielding: yielding.collect(),
             holds: self.conditions.holds().to_vec(),
             busy_hosts,
+            batch: self.free(Family::Batch, self.settings.batch_slots),
+            queries: self.free(Family::Query, self.settings.query_slots),
         }
+    }
+
+    /// Slots of a pool in which nothing runs, or is about to. What was asked to stop still takes its own
+    /// until it has.
+    fn free(&self, family: Family, slots: usize) -> usize {
+        let running = self.running.values().filter(|one| one.family == family);
+        let waiting = self
+            .waiting
+            .values()
+            .filter(|run| run.job.kind.family() == family);
+        slots.saturating_sub(running.count() + waiting.count())
     }
 
     /// Whether a slot is free for it now, those who leave still counted.
@@ -198,7 +216,7 @@ impl Engine {
             verdict: Arc::clone(&verdict),
             host: host_of(&run),
             level,
-            is_transfer: run.job.kind.family() == Family::Transfer,
+            family: run.job.kind.family(),
             began: now,
             resumable: Arc::clone(&control.resumable),
             slice_over: false,

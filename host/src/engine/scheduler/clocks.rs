@@ -14,7 +14,7 @@ impl Engine {
     /// Sets the alarm of a run that has begun, or whose last one has rung.
     pub(super) fn set_alarm(&mut self, id: JobId) {
         let slice = self.conditions.rules.borrow().slice;
-        let Some(running) = self.running.get_mut(&id).filter(|one| one.is_transfer) else {
+        let Some(running) = self.running.get_mut(&id).filter(|one| one.is_transfer()) else {
             return;
         };
         let over = running.began.after(slice);

@@ -127,7 +127,7 @@ impl Engine {
     pub(super) async fn weigh(&mut self) -> bool {
         let now = self.clock.now();
         self.conditions.refresh(now);
-        for running in self.running.values().filter(|one| one.is_transfer) {
+        for running in self.running.values().filter(|one| one.is_transfer()) {
             if let Some(hold) = self.conditions.of(running.level.get(), &running.host) {
                 let error = hold.error(running.run.attempt, now);
                 running.end_with(Command::Held { error });

@@ -290,6 +290,8 @@ impl Scene {
             settings: EngineSettings {
                 slots: 8,
                 slots_per_host: 6,
+                batch_slots: 4,
+                query_slots: 4,
                 drain: Duration::from_secs(20),
             },
             rules: watch::Sender::default(),

@@ -33,6 +33,11 @@ async fn world(n: usize) -> (Bench, Bare) {
     let bench = Bench::new(&[]).await;
     let mut bare = Bare::beside(&bench, &ROUTES);
     bare.write(|work| {
+        for kind in [JobKind::Batch, JobKind::Query] {
+            for _ in 0..n {
+                work.submit(&of_kind(kind))?;
+            }
+        }
         let ended = many(work, n, "http://ended:1/x")?;
         for id in &ended {
             work.command(*id, &Command::Cancel)?;
@@ -80,6 +85,8 @@ fn all_runs(work: &mut Work<'_>, n: usize) -> crate::store::writer::Done<Vec<Run
     work.claim_jobs(&ClaimJobs {
         background: n,
         per_host: n,
+        batch: 0,
+        queries: 0,
         ..ask_jobs()
     })
 }
@@ -120,12 +127,27 @@ fn jobs(bare: &mut Bare, costs: &mut Costs) -> JobId {
     costs.note(bare, "submit");
     let ask = ClaimJobs {
         busy_hosts: BTreeMap::from([("h:1".to_owned(), 6)]),
+        batch: 0,
+        queries: 0,
         ..ask_jobs()
     };
     assert!(bare.write(|work| work.claim_jobs(&ask)).is_empty());
     costs.note(bare, "claim of jobs past a saturated host");
     let run = bare.write(|work| work.claim_jobs(&ask_jobs())).remove(0);
     costs.note(bare, "claim of jobs");
+    for kind in [JobKind::Batch, JobKind::Query] {
+        let ask = ClaimJobs {
+            batch: usize::from(kind == JobKind::Batch),
+            queries: usize::from(kind == JobKind::Query),
+            ..ClaimJobs::default()
+        };
+        let runs = bare.write(|work| work.claim_jobs(&ask));
+        assert!(
+            runs.len() == 1 && runs[0].job.kind == kind,
+            "one, past all transfers"
+        );
+        costs.note(bare, "claim of another pool");
+    }
     set(bare, id);
     costs.note(bare, "what is set");
     let file = run.files[0].clone();

@@ -32,15 +32,60 @@ async fn every_remote_host_has_its_turn_behind_a_saturated_one() {
 async fn a_free_host_without_a_name_is_found_behind_a_saturated_one() {
     let bench = Bench::new(&[]).await;
     bench.store().submit_many(vec![new_job(); 300]).await.unwrap();
-    let command = NewJob {
-        kind: JobKind::Batch,
-        files: Vec::new(),
+    let nameless = NewJob {
+        files: vec![FileSpec::new("x", "/tmp/x")],
         ..new_job()
     };
-    let command = bench.store().submit(command).await.unwrap().job;
+    let nameless = bench.store().submit(nameless).await.unwrap().job;
     let runs = bench.store().claim_jobs(ask_jobs()).await.unwrap();
     assert_eq!(runs.len(), 7);
-    assert!(runs.iter().any(|run| run.job.id == command.id));
+    assert!(runs.iter().any(|run| run.job.id == nameless.id));
+}
+
+#[tokio::test]
+async fn every_pool_has_slots_of_its_own() {
+    let bench = Bench::new(&[]).await;
+    for kind in [JobKind::Download, JobKind::Batch, JobKind::Query] {
+        let new = match kind {
+            JobKind::Download => new_job(),
+            other => of_kind(other),
+        };
+        bench.store().submit_many(vec![new; 10]).await.unwrap();
+    }
+    let ask = ClaimJobs {
+        batch: 3,
+        queries: 2,
+        ..ask_jobs()
+    };
+    let runs = bench.store().claim_jobs(ask.clone()).await.unwrap();
+    let count = |kind| runs.iter().filter(|run| run.job.kind == kind).count();
+    let counts = [JobKind::Download, JobKind::Batch, JobKind::Query].map(count);
+    assert_eq!(counts, [6, 3, 2]);
+    let full = ClaimJobs {
+        batch: 0,
+        background: 0,
+        foreground: 0,
+        ..ask
+    };
+    let more = bench.store().claim_jobs(full).await.unwrap();
+    assert_eq!(more.len(), 2);
+    assert!(more.iter().all(|run| run.job.kind == JobKind::Query));
+}
+
+#[tokio::test]
+async fn the_first_level_of_batch_work_waits_for_a_slot_too() {
+    let bench = Bench::new(&[]).await;
+    let level = |priority| NewJob {
+        priority,
+        ..of_kind(JobKind::Batch)
+    };
+    bench.store().submit(level(Priority::Normal)).await.unwrap();
+    let first = bench.store().submit(level(Priority::Foreground)).await.unwrap();
+    let ask = |batch| ClaimJobs { batch, ..ask_jobs() };
+    assert!(bench.store().claim_jobs(ask(0)).await.unwrap().is_empty());
+    let runs = bench.store().claim_jobs(ask(1)).await.unwrap();
+    assert_eq!(runs.len(), 1);
+    assert_eq!(runs[0].job.id, first.job.id);
 }
 
 #[tokio::test]

@@ -4,6 +4,7 @@
 
 mod bandwidth;
 mod intents;
+pub mod memory;
 pub mod network;
 mod owed;
 mod quota;

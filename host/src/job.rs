@@ -4,6 +4,7 @@
 //! Nothing in this room does I/O, waits, or reads a clock; times come in as arguments. Live work
 //! and crash recovery go through the same [`apply`].
 
+mod activity;
 mod advice;
 mod batch;
 mod change;
@@ -17,6 +18,7 @@ mod extended;
 mod failure;
 mod file;
 mod hold;
+mod hours;
 mod id;
 mod law;
 mod legal;
@@ -32,6 +34,7 @@ mod session;
 pub(crate) mod time;
 mod transfer;
 
+pub use activity::{Activities, Activity, ActivityDraft, ActivitySpec, BadActivity, LaneOrder, PoolKind};
 pub use advice::Nature;
 pub use batch::{BatchSpec, CallSpec, CommandSpec, OnHostCrash, Work};
 pub use change::{JobChange, PropertyError};
@@ -45,6 +48,7 @@ pub use failure::{FailureClass, FailureRecord};
 pub(crate) use file::without_password;
 pub use file::{FileSpec, FileStatus, Progress};
 pub use hold::HoldReason;
+pub use hours::{Hours, NoHours};
 pub use id::{ActivityName, DeliveryId, InvalidName, JobId, OwnerName, PluginName};
 pub use law::apply;
 pub use legal::legal_verbs;

@@ -14,6 +14,7 @@ mod fault;
 mod holds;
 mod jobs;
 mod journal;
+mod lanes;
 mod list;
 mod matching;
 mod open;
@@ -50,13 +51,12 @@ pub use claims::Yielding;
 pub use fault::{Fault, FaultStore, Verb};
 pub use holds::{Hold, HoldJobs, is_loopback};
 pub use jobs::remote_host;
+pub use lanes::{Lanes, lane, slot_group};
 pub use matching::{JobMatch, JobPage};
 pub use sqlite::{SqliteOptions, SqliteStore};
 pub use trace::{Did, Listener, Standing, TraceStore};
 pub use types::{
-    AfterFailure, Change, Claim, ClaimDeliveries, ClaimJobs, Counts, DeliveryFilter, DeliveryRecord,
-    FileCheckpoint, JobFilter, NewJob, PluginWrites, RetentionRule, Run, RunId, SettleResult, Settlement,
-    Stage, StoreError, Submitted, Told, Verdict,
+    ActivityRow, AfterFailure, Change, Claim, ClaimDeliveries, ClaimJobs, Counts, DeliveryFilter, DeliveryRecord, FileCheckpoint, JobFilter, NewJob, PluginWrites, RetentionRule, Run, RunId, SettleResult, Settlement, Stage, StoreError, Submitted, Told, Verdict,
 };
 
 /// Durable state. Every method that changes something returns only after its commit is durable.
@@ -69,7 +69,8 @@ pub trait Store: Send + Sync + 'static {
     /// Accepts a job. With a key that its owner used before, returns the first job instead.
     ///
     /// # Errors
-    /// [`StoreError::Limit`] when the owner has too many open jobs (B-16).
+    /// [`StoreError::Limit`] when the owner has too many open jobs (B-16), [`StoreError::Rejected`] when
+    /// the queue of its activity is full (C-05).
     async fn submit(&self, new: NewJob) -> Result<Submitted, StoreError>;
 
     /// Accepts many jobs in one transaction: all or none.
@@ -77,6 +78,15 @@ pub trait Store: Send + Sync + 'static {
     /// # Errors
     /// As [`Store::submit`].
     async fn submit_many(&self, new: Vec<NewJob>) -> Result<Vec<Submitted>, StoreError>;
+
+    /// Replaces what the lanes of batch work are: how wide, in which order, how long a queue.
+    async fn set_lanes(&self, lanes: Arc<Lanes>) -> Result<(), StoreError>;
+
+    /// Keeps an activity that was made or paused while the host runs.
+    async fn keep_activity(&self, activity: ActivityRow) -> Result<(), StoreError>;
+
+    /// The activities that are kept, and how many calls wait in each lane there is.
+    async fn activities(&self) -> Result<(Vec<ActivityRow>, BTreeMap<String, u64>), StoreError>;
 
     /// Puts a command of a person or handler through the law.
     ///

@@ -294,6 +294,7 @@ async fn claim(store: &Arc<SqliteStore>, give_back: bool) -> Duration {
         batch: 0,
         queries: 0,
         lease: Duration::from_secs(30),
+        ..ClaimJobs::default()
     };
     let start = Instant::now();
     let runs = store.claim_jobs(ask).await.expect("jobs can be claimed");

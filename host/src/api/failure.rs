@@ -1,12 +1,16 @@
 //! Why a request is not carried out, as HTTP status and data.
 
 use axum::Json;
-use axum::http::StatusCode;
+use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 
 use super::view::{ErrorBody, Problem};
 use crate::job::Code;
 use crate::store::StoreError;
+
+/// What is said to whoever found a queue full (C-05): no queue knows when it moves, and each that asks
+/// again costs one look at a number.
+const RETRY_AFTER_MS: u64 = 5_000;
 
 /// A refusal on its way to the client.
 ///
@@ -39,6 +43,8 @@ impl ApiError {
                 message: message.into(),
                 hint: String::new(),
                 list: Vec::new(),
+                queue_depth: None,
+                retry_after_ms: None,
             },
         }
     }
@@ -83,6 +89,13 @@ impl From<StoreError> for ApiError {
                 .hint(format!("`sexton {what} list` shows those there are")),
             StoreError::Refused(refusal) => Self::new(refused(refusal.code), refusal.code, message),
             StoreError::Limit { code, .. } => Self::new(StatusCode::TOO_MANY_REQUESTS, code, message),
+            StoreError::Rejected { code, queued, .. } => {
+                let mut refusal = Self::new(StatusCode::TOO_MANY_REQUESTS, code, message)
+                    .hint("nothing was recorded; submit it again later");
+                refusal.problem.queue_depth = Some(queued);
+                refusal.problem.retry_after_ms = Some(RETRY_AFTER_MS);
+                refusal
+            }
             StoreError::Closed => Self::busy("the host is ending").hint("ask the next host"),
             StoreError::Fenced => Self::busy(message),
             StoreError::Locked { .. }
@@ -107,8 +120,15 @@ fn refused(code: Code) -> StatusCode {
 
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
+        let after = self.problem.retry_after_ms.map(|ms| ms.div_ceil(1000));
         let body = ErrorBody { error: self.problem };
-        (self.status, Json(body)).into_response()
+        match after {
+            Some(seconds) => {
+                let header = [(header::RETRY_AFTER, seconds.to_string())];
+                (self.status, header, Json(body)).into_response()
+            }
+            None => (self.status, Json(body)).into_response(),
+        }
     }
 }
 

@@ -408,6 +408,12 @@ pub struct Problem {
     /// Of a list that was refused: each entry that is wrong, as far as they were looked at.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub list: Vec<ListProblem>,
+    /// Of a full queue: how many wait in it (C-05).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub queue_depth: Option<u64>,
+    /// When it may be worth trying again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retry_after_ms: Option<u64>,
 }
 
 /// What is wrong with one entry of a list.

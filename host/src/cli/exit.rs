@@ -107,6 +107,8 @@ mod tests {
             message: "no".to_owned(),
             hint: String::new(),
             list: Vec::new(),
+            queue_depth: None,
+            retry_after_ms: None,
         };
         CliError::from(ClientError::Refused {
             status,

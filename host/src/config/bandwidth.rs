@@ -1,9 +1,8 @@
 //! How much bandwidth transfers have at which time of the week: `[transfer.bandwidth]` and its windows.
 
-use jiff::civil::{Date, Time, Weekday};
 use jiff::tz::TimeZone;
 
-use crate::job::{Priority, Timestamp};
+use crate::job::{Hours, Priority, Timestamp};
 
 /// Bytes a second that are in force; `None` is no limit, zero lets nothing through.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -39,9 +38,6 @@ impl Rates {
     }
 }
 
-/// Days looked ahead for the next change: a window may be open on one day of the week only.
-const DAYS_AHEAD: i8 = 8;
-
 /// What holds outside of every window, and the windows.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct BandwidthConfig {
@@ -55,66 +51,26 @@ pub struct BandwidthConfig {
 /// A part of the week.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Window {
-    /// The days on which it opens.
-    pub days: Vec<Weekday>,
-    /// When it opens, in local time.
-    pub from: Time,
-    /// When it closes: on the next day where that is not after `from`.
-    pub to: Time,
+    /// When it is open.
+    pub hours: Hours,
     /// It wins over those that are not.
     pub maintenance: bool,
     /// What holds in it; what it does not name is not limited in it.
     pub rates: Rates,
 }
 
-impl Window {
-    /// When it opens on this day and when it closes then, if it opens on it at all.
-    fn on(&self, date: Date, zone: &TimeZone) -> Option<(Timestamp, Timestamp)> {
-        if !self.days.contains(&date.weekday()) {
-            return None;
-        }
-        let end = if self.to > self.from {
-            date
-        } else {
-            date.tomorrow().ok()?
-        };
-        let instant = |date: Date, time: Time| {
-            let zoned = zone
-                .to_ambiguous_zoned(date.to_datetime(time))
-                .compatible()
-                .ok()?;
-            Some(Timestamp::from_millis(zoned.timestamp().as_millisecond()))
-        };
-        Some((instant(date, self.from)?, instant(end, self.to)?))
-    }
-}
-
 impl BandwidthConfig {
     /// What holds at `now` in local time, and when that may change next.
     #[must_use]
     pub fn at(&self, now: Timestamp, zone: &TimeZone) -> (Rates, Option<Timestamp>) {
-        let Ok(instant) = jiff::Timestamp::from_millisecond(now.as_millis()) else {
-            return (self.rates, None);
-        };
-        if self.windows.is_empty() {
-            return (self.rates, None);
-        }
-        let today = instant.to_zoned(zone.clone()).date();
         let mut next: Option<Timestamp> = None;
         let mut open: Option<&Window> = None;
         for window in &self.windows {
-            // From yesterday on, for those that go over midnight.
-            for ahead in -1..DAYS_AHEAD {
-                let date = today.checked_add(jiff::Span::new().days(ahead));
-                let Some((from, to)) = date.ok().and_then(|date| window.on(date, zone)) else {
-                    continue;
-                };
-                if from <= now && now < to && open.is_none_or(|one| window.maintenance && !one.maintenance) {
-                    open = Some(window);
-                }
-                let edges = [from, to].into_iter().filter(|edge| *edge > now);
-                next = next.into_iter().chain(edges).min();
+            let (is_open, change) = window.hours.at(now, zone);
+            if is_open && open.is_none_or(|one| window.maintenance && !one.maintenance) {
+                open = Some(window);
             }
+            next = next.into_iter().chain(change).min();
         }
         (open.map_or(self.rates, |window| window.rates), next)
     }
@@ -122,6 +78,8 @@ impl BandwidthConfig {
 
 #[cfg(test)]
 mod tests {
+    use jiff::civil::Weekday;
+
     use super::*;
     use Weekday::{Friday, Monday, Saturday, Thursday, Tuesday, Wednesday};
 
@@ -136,9 +94,11 @@ mod tests {
 
     fn window(days: &[Weekday], from: &str, to: &str, background: u64) -> Window {
         Window {
-            days: days.to_vec(),
-            from: from.parse().unwrap(),
-            to: to.parse().unwrap(),
+            hours: Hours {
+                days: days.to_vec(),
+                from: from.parse().unwrap(),
+                to: to.parse().unwrap(),
+            },
             maintenance: false,
             rates: rate(background),
         }

@@ -11,6 +11,7 @@ use super::raw_rules::{MIDNIGHT, RawBandwidth, RawDay, RawNetwork, RawWindow};
 use super::value::At;
 use super::value_rules::Rate;
 use super::{BandwidthConfig, NetworkMode, Rates, TransferRules, Window};
+use crate::job::Hours;
 
 /// Windows of the file: each is looked at whenever a window opens or closes.
 const WINDOWS_MAX: usize = 64;
@@ -72,11 +73,13 @@ fn window(check: &mut Check<'_, '_>, raw: &RawWindow) -> Window {
     }
     let every_day = || Weekday::Monday.cycle_forward().take(7).collect();
     Window {
-        days: raw.days.as_ref().map_or_else(every_day, |at| {
-            at.value.iter().copied().map(RawDay::weekday).collect()
-        }),
-        from: raw.from.as_ref().map_or(MIDNIGHT, |at| at.value.0),
-        to: raw.to.as_ref().map_or(MIDNIGHT, |at| at.value.0),
+        hours: Hours {
+            days: raw.days.as_ref().map_or_else(every_day, |at| {
+                at.value.iter().copied().map(RawDay::weekday).collect()
+            }),
+            from: raw.from.as_ref().map_or(MIDNIGHT, |at| at.value.0),
+            to: raw.to.as_ref().map_or(MIDNIGHT, |at| at.value.0),
+        },
         maintenance: raw.maintenance.unwrap_or(false),
         rates: rates(check, raw.rates()),
     }
@@ -151,11 +154,14 @@ mod tests {
         let [work, maintenance] = rules.bandwidth.windows.as_slice() else {
             panic!("{rules:?}")
         };
-        assert_eq!(work.days, [Weekday::Monday, Weekday::Sunday]);
-        assert_eq!((work.from.hour(), work.from.minute(), work.to), (8, 30, MIDNIGHT));
+        assert_eq!(work.hours.days, [Weekday::Monday, Weekday::Sunday]);
+        assert_eq!(
+            (work.hours.from.hour(), work.hours.from.minute(), work.hours.to),
+            (8, 30, MIDNIGHT)
+        );
         assert_eq!(work.rates.high, Some(250), "B-72: nothing is slower than 2 kbps");
         assert!(!work.maintenance && maintenance.maintenance);
-        assert_eq!(maintenance.days.len(), 7);
+        assert_eq!(maintenance.hours.days.len(), 7);
         assert_eq!(maintenance.rates, Rates::default());
         let again = parse(&config.to_toml());
         assert_eq!(again.transfer, config.transfer);

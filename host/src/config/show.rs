@@ -118,9 +118,14 @@ fn raw_bandwidth(bandwidth: &BandwidthConfig) -> RawBandwidth {
 fn raw_window(window: &Window) -> RawWindow {
     let rate = |rate: Option<u64>| at(Rate(rate));
     RawWindow {
-        days: at(window.days.iter().filter_map(|day| RawDay::of(*day)).collect()),
-        from: at(Moment(window.from)),
-        to: at(Moment(window.to)),
+        days: at(window
+            .hours
+            .days
+            .iter()
+            .filter_map(|day| RawDay::of(*day))
+            .collect()),
+        from: at(Moment(window.hours.from)),
+        to: at(Moment(window.hours.to)),
         maintenance: Some(window.maintenance),
         background: rate(window.rates.background),
         foreground: rate(window.rates.foreground),

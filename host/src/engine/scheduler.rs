@@ -5,6 +5,7 @@ mod claim;
 mod clocks;
 mod conditions;
 mod doubt;
+mod lanes;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::atomic::AtomicBool;
@@ -19,10 +20,11 @@ use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
 use crate::config::TransferRules;
-use crate::job::{Command, Family, Job, JobId, JobKind, JobState, Timestamp};
+use crate::job::{Activities, Command, Family, Job, JobId, JobKind, JobState, Timestamp};
 use crate::store::{Change, RetentionRule, Run, RunId, Store, StoreError};
 
 use super::intents::{IntentEnd, carry_out};
+use super::memory::MemoryProbe;
 use super::runner::Runner;
 use super::throttle::LiveLevel;
 use conditions::Conditions;
@@ -165,6 +167,19 @@ impl Engine {
         self
     }
 
+    /// The same with activities that may come and be paused while it runs, and a look at the memory
+    /// before a call begins.
+    #[must_use]
+    pub fn with_activities(
+        mut self,
+        activities: watch::Receiver<Arc<Activities>>,
+        memory: MemoryProbe,
+    ) -> Self {
+        self.conditions.lanes.activities = activities;
+        self.conditions.lanes.memory = Some(memory);
+        self
+    }
+
     /// Runs until `stop` fires, then stops what runs, makes it durable and gives it back.
     pub async fn run(mut self, stop: CancellationToken) {
         let mut changes = self.store.changes();
@@ -194,6 +209,7 @@ impl Engine {
                 Ok(()) = self.retention.changed() => self.tick().await,
                 Ok(()) = self.conditions.rules.changed() => self.want_weigh = true,
                 Ok(()) = self.conditions.network.changed() => self.want_weigh = true,
+                Ok(()) = self.conditions.lanes.activities.changed() => self.want_weigh = true,
             }
         }
         self.drain().await;
@@ -340,6 +356,7 @@ impl Engine {
         if self.conditions.next_change.is_some_and(|at| at <= now) {
             self.conditions.next_change = None;
             self.want_weigh = true;
+            self.want_claim = true;
         }
         if self.next_timer.is_some_and(|at| at <= now) {
             self.tick().await;

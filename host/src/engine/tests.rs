@@ -3,6 +3,7 @@
 mod faults;
 mod holds;
 mod intents;
+mod lanes;
 mod runs;
 mod scene;
 mod slots;

@@ -36,6 +36,8 @@ codes! {
     PENDING = 0x8000_000A, "E_PENDING", "what this needs is not there yet";
     NOTIMPL = 0x8000_4001, "E_NOTIMPL", "not supported for this type of job";
     ABORT = 0x8000_4004, "E_ABORT", "aborted";
+    ASYNC_WORK_REJECTED = 0x8000_4029, "CO_E_ASYNC_WORK_REJECTED", "the activity's queue is full";
+    THREADPOOL_CONFIG = 0x8000_4031, "CO_E_THREADPOOL_CONFIG", "what is said of the pool cannot be";
     FAIL = 0x8000_4005, "E_FAIL", "unspecified failure";
     UNEXPECTED = 0x8000_FFFF, "E_UNEXPECTED", "unexpected failure";
     ACCESSDENIED = 0x8007_0005, "E_ACCESSDENIED", "access denied";

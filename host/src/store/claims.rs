@@ -3,6 +3,7 @@
 //! has a part of the index for itself, so that none is looked through for another.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use rusqlite::{OptionalExtension, params};
@@ -10,6 +11,7 @@ use rusqlite::{OptionalExtension, params};
 use crate::job::{Command, Family, Priority};
 
 use super::jobs::remote_host;
+use super::lanes::LaneRules;
 use super::rows::{JobClaim, int, load_files, load_job_at, pool, rank};
 use super::writer::{Done, Work};
 use super::{ClaimJobs, Hold, Run};
@@ -59,8 +61,10 @@ struct Taken<'a> {
     slots: usize,
     /// Running jobs that would make room.
     yielding: &'a [Yielding],
-    /// Most jobs of one remote host; what has none is not counted by it.
-    per_host: Option<usize>,
+    /// Most jobs of one remote host.
+    per_host: usize,
+    /// What the lanes of batch work say.
+    lanes: Option<LaneRules<'a>>,
     hosts: BTreeMap<String, usize>,
     seqs: Vec<i64>,
     /// Slots that are free for the level being looked at, those that others would make room in included.
@@ -73,7 +77,7 @@ impl<'a> Taken<'a> {
         Self {
             slots: ask.background,
             yielding: &ask.yielding,
-            per_host: Some(ask.per_host),
+            per_host: ask.per_host,
             hosts: ask.busy_hosts.clone(),
             ..Self::of(Family::Transfer, 0)
         }
@@ -84,7 +88,8 @@ impl<'a> Taken<'a> {
             pool: pool(family),
             slots,
             yielding: &[],
-            per_host: None,
+            per_host: usize::MAX,
+            lanes: None,
             hosts: BTreeMap::new(),
             seqs: Vec::new(),
             free: 0,
@@ -103,11 +108,27 @@ impl<'a> Taken<'a> {
     }
 
     fn is_saturated(&self, host: &str) -> bool {
-        let Some(most) = self.per_host else {
-            return false;
-        };
         let busy = self.hosts.get(host).copied().unwrap_or(0);
-        busy >= most + self.yielding().filter(|one| one.host == host).count()
+        let yields = self.yielding().filter(|one| one.host == host).count();
+        busy >= self.most_of(host).saturating_add(yields)
+    }
+
+    /// Most jobs that a remote host, or a lane, may have.
+    fn most_of(&self, host: &str) -> usize {
+        self.lanes
+            .as_ref()
+            .map_or(self.per_host, |lanes| lanes.width(host))
+    }
+
+    /// Whether the job may run now.
+    fn admits(&mut self, work: &Work<'_>, seq: i64, host: &str) -> Done<bool> {
+        if self.is_saturated(host) {
+            return Ok(false);
+        }
+        match &mut self.lanes {
+            Some(lanes) => lanes.admits(work, host, seq),
+            None => Ok(true),
+        }
     }
 
     fn take(&mut self, seq: i64, host: String) {
@@ -163,9 +184,14 @@ impl Work<'_> {
         let mut seqs = self.oldest_transfers(Priority::Foreground, ask.foreground)?;
         let background = [Priority::High, Priority::Normal, Priority::Low];
         self.take(Taken::of_transfers(ask), &background, &mut seqs)?;
-        for (family, slots) in [(Family::Batch, ask.batch), (Family::Query, ask.queries)] {
-            self.take(Taken::of(family, slots), Priority::ALL, &mut seqs)?;
-        }
+        let lanes = Arc::clone(self.lanes);
+        let calls = Taken {
+            lanes: Some(LaneRules::new(&lanes, &ask.closed_lanes)),
+            hosts: ask.busy_lanes.clone(),
+            ..Taken::of(Family::Batch, ask.batch)
+        };
+        self.take(calls, Priority::ALL, &mut seqs)?;
+        self.take(Taken::of(Family::Query, ask.queries), Priority::ALL, &mut seqs)?;
         Ok(seqs)
     }
 
@@ -226,10 +252,11 @@ impl Work<'_> {
             }
             let Some(row) = rows.next()? else { break };
             let host: String = row.get(1)?;
-            if taken.is_saturated(&host) {
-                skipped += 1;
+            let seq = row.get(0)?;
+            if taken.admits(self, seq, &host)? {
+                taken.take(seq, host);
             } else {
-                taken.take(row.get(0)?, host);
+                skipped += 1;
             }
         }
         Ok(true)
@@ -265,7 +292,7 @@ impl Work<'_> {
         found.sort_unstable();
         for (_, seq, host) in found {
             // Jobs that were already taken in order come up again.
-            if taken.free > 0 && !taken.is_saturated(&host) && !taken.seqs.contains(&seq) {
+            if taken.free > 0 && !taken.seqs.contains(&seq) && taken.admits(self, seq, &host)? {
                 taken.take(seq, host);
             }
         }
@@ -285,8 +312,7 @@ impl Work<'_> {
 
     /// As many jobs of a host as it has free slots, those of this claim included.
     fn of_host(&self, host: &str, taken: &Taken<'_>) -> Done<Vec<(i64, i64, String)>> {
-        let free = taken.free + taken.seqs.len();
-        let most = taken.per_host.map_or(free, |most| most.min(free));
+        let most = taken.most_of(host).min(taken.free + taken.seqs.len());
         let mut statement = self.db.prepare_cached(
             "SELECT turn, seq FROM jobs INDEXED BY jobs_by_host WHERE state = 'queued' AND intent IS NULL \
              AND due IS NULL AND pool = ?1 AND priority = ?2 AND host = ?3 ORDER BY turn, seq LIMIT ?4",

@@ -14,9 +14,7 @@ use crate::job::{Command, DeliveryId, FileStatus, Job, JobId, PluginName, Router
 
 use super::writer::FULL;
 use super::{
-    Change, Claim, ClaimDeliveries, ClaimJobs, Counts, DeliveryFilter, DeliveryRecord, HoldJobs, JobFilter,
-    JobMatch, JobPage, NewJob, RetentionRule, Run, RunId, SettleResult, Settlement, Store, StoreError,
-    Submitted, Told,
+    ActivityRow, Change, Claim, ClaimDeliveries, ClaimJobs, Counts, DeliveryFilter, DeliveryRecord, HoldJobs, JobFilter, JobMatch, JobPage, Lanes, NewJob, RetentionRule, Run, RunId, SettleResult, Settlement, Store, StoreError, Submitted, Told,
 };
 
 words! {
@@ -26,6 +24,12 @@ words! {
         Submit = "submit",
         /// [`Store::submit_many`]
         SubmitMany = "submit-many",
+        /// [`Store::set_lanes`]
+        SetLanes = "set-lanes",
+        /// [`Store::keep_activity`]
+        KeepActivity = "keep-activity",
+        /// [`Store::activities`]
+        Activities = "activities",
         /// [`Store::command`] and [`Store::end_intent`]
         Command = "command",
         /// [`Store::claim_jobs`]
@@ -175,6 +179,16 @@ impl Store for FaultStore {
     }
     async fn submit_many(&self, new: Vec<NewJob>) -> Result<Vec<Submitted>, StoreError> {
         self.through(Verb::SubmitMany, self.inner.submit_many(new)).await
+    }
+    async fn set_lanes(&self, lanes: Arc<Lanes>) -> Result<(), StoreError> {
+        self.through(Verb::SetLanes, self.inner.set_lanes(lanes)).await
+    }
+    async fn keep_activity(&self, activity: ActivityRow) -> Result<(), StoreError> {
+        self.through(Verb::KeepActivity, self.inner.keep_activity(activity))
+            .await
+    }
+    async fn activities(&self) -> Result<(Vec<ActivityRow>, BTreeMap<String, u64>), StoreError> {
+        self.through(Verb::Activities, self.inner.activities()).await
     }
     async fn command(&self, job: JobId, command: Command) -> Result<Job, StoreError> {
         self.through(Verb::Command, self.inner.command(job, command))

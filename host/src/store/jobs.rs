@@ -2,9 +2,10 @@
 
 use rusqlite::{OptionalExtension, params};
 
-use crate::job::{Code, Command, FileStatus, Job, JobId, JobKind, JobState, Progress, ReplyProgress};
+use crate::job::{Code, Command, Family, FileStatus, Job, JobId, JobKind, JobState, Progress, ReplyProgress};
 
 use super::journal::Note;
+use super::lanes::slot_group;
 use super::rows::{Active, StoredJob, int, load_files, load_job, load_job_at, pool, rank, to_json};
 use super::writer::{Done, Work};
 use super::{FileCheckpoint, NewJob, RunId, StoreError, Submitted, Told};
@@ -25,6 +26,7 @@ impl Work<'_> {
             }
         }
         self.check_limits(new)?;
+        self.check_lane(new)?;
         self.check_destinations(&new.spec, &new.files)?;
         let mut stored = StoredJob {
             seq: 0,
@@ -37,6 +39,7 @@ impl Work<'_> {
         self.take_destinations(stored.job.id, &new.spec, &new.files)?;
         self.ledger.count_open(self.db, &stored.job.owner, 1)?;
         self.ledger.job(None, Some(stored.job.state));
+        self.count_in_lane(None, &stored.job)?;
         self.changed(&stored);
         self.notes.push(Note::created(&stored.job));
         Ok(Submitted {
@@ -120,12 +123,17 @@ impl Work<'_> {
             Some(total) => (known.saturating_add(total), unknown),
             None => (known, unknown + 1),
         });
+        // Only transfers take turns; others come in the order of their submission, whatever the clock says.
+        let turn = match job.kind.family() {
+            Family::Transfer => self.now.as_millis(),
+            Family::Batch | Family::Query => 0,
+        };
         self.db
             .prepare_cached(
                 "INSERT INTO jobs (id, owner, kind, state, priority, revision, entered, attempt, error_count, \
                  retries, created, modified, looked_after, host, bytes_known, bytes_transferred, sizes_unknown, \
                  files_total, files_transferred, turn, pool) \
-                 VALUES (?1, ?2, ?3, ?4, ?5, 1, 1, 0, 0, 0, ?6, ?6, ?7, ?8, ?10, 0, ?11, ?9, 0, ?6, ?12)",
+                 VALUES (?1, ?2, ?3, ?4, ?5, 1, 1, 0, 0, 0, ?6, ?6, ?7, ?8, ?10, 0, ?11, ?9, 0, ?13, ?12)",
             )?
             .execute(params![
                 job.id.as_bytes(),
@@ -135,11 +143,12 @@ impl Work<'_> {
                 rank(job.priority),
                 self.now.as_millis(),
                 self.now.after(new.spec.profile.inactivity()).as_millis(),
-                new.files.first().map(|file| remote_host(&file.remote)).unwrap_or_default(),
+                slot_group(job.kind, &new.spec, new.files.first().map(|file| file.remote.as_str())),
                 job.progress.files_total,
                 int(known),
                 int(unknown),
                 pool(job.kind.family()),
+                turn,
             ])?;
         stored.seq = self.db.last_insert_rowid();
         self.db

@@ -76,6 +76,7 @@ impl Work<'_> {
                 .execute(params![stored.seq, error])?;
         }
         self.ledger.job(Some(was), Some(stored.job.state));
+        self.count_in_lane(Some(was), &stored.job)?;
         if stored.job.state.is_final() {
             self.ledger.count_open(self.db, &stored.job.owner, -1)?;
         }

@@ -77,7 +77,7 @@ fn json<T: DeserializeOwned>(row: &Row<'_>, index: usize) -> rusqlite::Result<T>
     serde_json::from_str(row.get_ref(index)?.as_str()?).map_err(|why| damaged(index, why))
 }
 
-fn optional_json<T: DeserializeOwned>(row: &Row<'_>, index: usize) -> rusqlite::Result<Option<T>> {
+pub(super) fn optional_json<T: DeserializeOwned>(row: &Row<'_>, index: usize) -> rusqlite::Result<Option<T>> {
     match row.get_ref(index)?.as_str_or_null()? {
         Some(text) => serde_json::from_str(text)
             .map(Some)

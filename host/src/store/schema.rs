@@ -192,6 +192,13 @@ DROP INDEX jobs_runnable;
 DROP INDEX jobs_by_host;
 CREATE INDEX jobs_runnable ON jobs (pool, priority, turn, seq, host) WHERE state = 'queued' AND intent IS NULL AND due IS NULL;
 CREATE INDEX jobs_by_host ON jobs (pool, priority, host, turn, seq) WHERE state = 'queued' AND intent IS NULL AND due IS NULL;
+CREATE INDEX jobs_in_lane ON jobs (host, seq) WHERE pool = 1 AND host <> '' AND state IN ('queued', 'connecting', 'transferring', 'transient-error', 'suspended');
+CREATE TABLE activities (
+    name TEXT PRIMARY KEY,
+    spec TEXT,                                          -- JSON; NULL where the configuration file has it
+    created INTEGER NOT NULL,
+    paused INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
 ";
 
 /// Brings a store up to this version.

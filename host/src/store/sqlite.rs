@@ -19,9 +19,7 @@ use super::open::{Opened, open_writer, unusable};
 use super::rows::{load_files, load_job};
 use super::writer::{DAMAGED, Damage, Done, Work, Writer, keep_plans};
 use super::{
-    Change, Claim, ClaimDeliveries, ClaimJobs, Counts, DeliveryFilter, DeliveryRecord, HoldJobs, JobFilter,
-    JobMatch, JobPage, NewJob, RetentionRule, Run, RunId, SettleResult, Settlement, Store, StoreError,
-    Submitted, Told, list, read, tally,
+    ActivityRow, Change, Claim, ClaimDeliveries, ClaimJobs, Counts, DeliveryFilter, DeliveryRecord, HoldJobs, JobFilter, JobMatch, JobPage, Lanes, NewJob, RetentionRule, Run, RunId, SettleResult, Settlement, Store, StoreError, Submitted, Told, lanes, list, read, tally,
 };
 
 /// Changes a watcher may lag behind before it must look for itself.
@@ -207,6 +205,23 @@ impl Store for SqliteStore {
             .write_many(new.len(), move |work| {
                 new.iter().map(|one| work.submit(one)).collect()
             })
+            .await
+    }
+
+    async fn set_lanes(&self, lanes: Arc<Lanes>) -> Result<(), StoreError> {
+        let set = move |work: &mut Work<'_>| {
+            *work.lanes = Arc::clone(&lanes);
+            Ok(())
+        };
+        self.writer.write(set).await
+    }
+
+    async fn keep_activity(&self, activity: ActivityRow) -> Result<(), StoreError> {
+        self.writer.write(move |work| work.keep_activity(&activity)).await
+    }
+
+    async fn activities(&self) -> Result<(Vec<ActivityRow>, BTreeMap<String, u64>), StoreError> {
+        self.read(|db| Ok((lanes::activities(db)?, tally::waiting_in_lanes(db)?)))
             .await
     }
 

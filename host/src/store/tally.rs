@@ -15,6 +15,7 @@ use super::writer::Done;
 const JOBS: &str = "jobs";
 const DELIVERIES: &str = "deliveries";
 const OPEN: &str = "open";
+const LANES: &str = "lanes";
 const CLOCK: &str = "clock";
 
 /// What a transaction has moved so far. It dies with a transaction that is rolled back.
@@ -22,8 +23,8 @@ const CLOCK: &str = "clock";
 pub(super) struct Ledger {
     jobs: BTreeMap<JobState, i64>,
     deliveries: BTreeMap<PluginName, BTreeMap<DeliveryState, i64>>,
-    /// Open jobs by owner: how many there are now, and how many there were.
-    open: BTreeMap<OwnerName, (i64, i64)>,
+    /// Open jobs by owner, calls that wait by lane: how many there are now, and how many there were.
+    numbers: BTreeMap<(&'static str, String), (i64, i64)>,
 }
 
 impl Ledger {
@@ -62,22 +63,41 @@ impl Ledger {
 
     /// How many open jobs an owner has, with those of this transaction (B-16).
     pub(super) fn open_jobs(&mut self, db: &Connection, owner: &OwnerName) -> Done<i64> {
-        if let Some((now, _)) = self.open.get(owner) {
-            return Ok(*now);
-        }
-        let kept = db
-            .prepare_cached("SELECT n FROM tally WHERE name = ?1 AND whose = ?2 AND state = ''")?
-            .query_row([OPEN, owner.as_str()], |row| row.get(0))
-            .optional()?
-            .unwrap_or(0);
-        self.open.insert(owner.clone(), (kept, kept));
-        Ok(kept)
+        self.number(db, OPEN, owner.as_str())
     }
 
     /// An owner has one open job more or fewer.
     pub(super) fn count_open(&mut self, db: &Connection, owner: &OwnerName, by: i64) -> Done<()> {
-        self.open_jobs(db, owner)?;
-        if let Some((now, _)) = self.open.get_mut(owner) {
+        self.add(db, OPEN, owner.as_str(), by)
+    }
+
+    /// How many calls wait in a lane, with those of this transaction (C-59).
+    pub(super) fn waiting_in_lane(&mut self, db: &Connection, lane: &str) -> Done<i64> {
+        self.number(db, LANES, lane)
+    }
+
+    /// One call more or fewer waits in a lane.
+    pub(super) fn count_in_lane(&mut self, db: &Connection, lane: &str, by: i64) -> Done<()> {
+        self.add(db, LANES, lane, by)
+    }
+
+    fn number(&mut self, db: &Connection, name: &'static str, whose: &str) -> Done<i64> {
+        let at = (name, whose.to_owned());
+        if let Some((now, _)) = self.numbers.get(&at) {
+            return Ok(*now);
+        }
+        let kept = db
+            .prepare_cached("SELECT n FROM tally WHERE name = ?1 AND whose = ?2 AND state = ''")?
+            .query_row([name, whose], |row| row.get(0))
+            .optional()?
+            .unwrap_or(0);
+        self.numbers.insert(at, (kept, kept));
+        Ok(kept)
+    }
+
+    fn add(&mut self, db: &Connection, name: &'static str, whose: &str, by: i64) -> Done<()> {
+        self.number(db, name, whose)?;
+        if let Some((now, _)) = self.numbers.get_mut(&(name, whose.to_owned())) {
             *now += by;
         }
         Ok(())
@@ -101,8 +121,8 @@ impl Ledger {
                 add(DELIVERIES, plugin.as_str(), state.as_str(), *by)?;
             }
         }
-        for (owner, (now, kept)) in &self.open {
-            add(OPEN, owner.as_str(), "", now - kept)?;
+        for ((name, whose), (now, kept)) in &self.numbers {
+            add(name, whose, "", now - kept)?;
         }
         db.prepare_cached("INSERT OR REPLACE INTO tally (name, whose, state, n) VALUES (?1, '', '', ?2)")?
             .execute(params![CLOCK, now.as_millis()])?;
@@ -142,6 +162,13 @@ pub(super) fn waiting(db: &Connection) -> Done<BTreeMap<PluginName, u64>> {
     let mut statement =
         db.prepare_cached("SELECT whose, n FROM tally WHERE name = ?1 AND state = 'pending' AND n > 0")?;
     let rows = statement.query_map([DELIVERIES], |row| Ok((word(row, 0)?, row.get(1)?)))?;
+    Ok(rows.collect::<rusqlite::Result<_>>()?)
+}
+
+/// Calls that wait, by lane.
+pub(super) fn waiting_in_lanes(db: &Connection) -> Done<BTreeMap<String, u64>> {
+    let mut statement = db.prepare_cached("SELECT whose, n FROM tally WHERE name = ?1 AND n > 0")?;
+    let rows = statement.query_map([LANES], |row| Ok((row.get(0)?, row.get(1)?)))?;
     Ok(rows.collect::<rusqlite::Result<_>>()?)
 }
 

@@ -8,6 +8,7 @@ mod endings;
 mod faulty_disk;
 mod holds;
 mod jobs;
+mod lanes;
 mod listing;
 mod notify;
 mod plans;
@@ -166,6 +167,7 @@ fn ask_jobs() -> ClaimJobs {
         batch: 4,
         queries: 4,
         lease: Duration::from_secs(30),
+        ..ClaimJobs::default()
     }
 }
 

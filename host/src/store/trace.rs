@@ -10,9 +10,7 @@ use tokio::sync::broadcast;
 use crate::job::{Command, DeliveryId, FileStatus, Job, JobId, PluginName, Router, Timestamp};
 
 use super::{
-    AfterFailure, Change, Claim, ClaimDeliveries, ClaimJobs, Counts, DeliveryFilter, DeliveryRecord,
-    HoldJobs, JobFilter, JobMatch, JobPage, NewJob, RetentionRule, Run, RunId, SettleResult, Settlement,
-    Store, StoreError, Submitted, Told, Verdict,
+    ActivityRow, AfterFailure, Change, Claim, ClaimDeliveries, ClaimJobs, Counts, DeliveryFilter, DeliveryRecord, HoldJobs, JobFilter, JobMatch, JobPage, Lanes, NewJob, RetentionRule, Run, RunId, SettleResult, Settlement, Store, StoreError, Submitted, Told, Verdict,
 };
 
 /// Rows that a line shows; far more than a test makes.
@@ -165,6 +163,15 @@ impl Store for TraceStore {
     }
     async fn submit_many(&self, new: Vec<NewJob>) -> Result<Vec<Submitted>, StoreError> {
         self.inner.submit_many(new).await
+    }
+    async fn set_lanes(&self, lanes: Arc<Lanes>) -> Result<(), StoreError> {
+        self.inner.set_lanes(lanes).await
+    }
+    async fn keep_activity(&self, activity: ActivityRow) -> Result<(), StoreError> {
+        self.inner.keep_activity(activity).await
+    }
+    async fn activities(&self) -> Result<(Vec<ActivityRow>, BTreeMap<String, u64>), StoreError> {
+        self.inner.activities().await
     }
     async fn command(&self, job: JobId, command: Command) -> Result<Job, StoreError> {
         let verb = self.inner.command(job, command.clone());

@@ -1,15 +1,16 @@
 //! What goes into the store and what comes out.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 use super::{Hold, Yielding};
 use crate::job::{
-    Code, Command, DeliveryId, DeliveryState, ErrorInfo, EventKind, FailureRecord, FileSpec, FileStatus, Job,
-    JobId, JobKind, JobSpec, JobState, Outcome, OwnerName, PluginName, Priority, Refusal, ReplyProgress,
-    Role, SinkEvent, StateRead, StateWrite, Timestamp,
+    ActivityName, ActivitySpec, Code, Command, DeliveryId, DeliveryState, ErrorInfo, EventKind,
+    FailureRecord, FileSpec, FileStatus, Job, JobId, JobKind, JobSpec, JobState, Outcome, OwnerName,
+    PluginName, Priority, Refusal, ReplyProgress, Role, SinkEvent, StateRead, StateWrite, Timestamp,
 };
 
 /// A job to be accepted.
@@ -29,6 +30,19 @@ pub struct NewJob {
     pub key: Option<String>,
     /// Starts suspended instead of queued (B-20).
     pub suspended: bool,
+}
+
+/// An activity as the store keeps it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ActivityRow {
+    /// Its name.
+    pub name: ActivityName,
+    /// What it is; `None` where the configuration file says it.
+    pub spec: Option<ActivitySpec>,
+    /// When it was made, or first paused.
+    pub created: Timestamp,
+    /// It takes nothing until it is resumed.
+    pub paused: bool,
 }
 
 /// An accepted job.
@@ -57,6 +71,10 @@ pub struct ClaimJobs {
     pub holds: Vec<Hold>,
     /// Free slots of batch work, of every level.
     pub batch: usize,
+    /// Running batch jobs by lane.
+    pub busy_lanes: BTreeMap<String, usize>,
+    /// Lanes that take nothing now.
+    pub closed_lanes: Arc<BTreeSet<String>>,
     /// Free slots of queries, of every level.
     pub queries: usize,
     /// How long the claim holds without renewal, for backends with several hosts.
@@ -422,6 +440,16 @@ pub enum StoreError {
         code: Code,
         /// What, how many, and what to do.
         message: String,
+    },
+    /// The queue of an activity is full (C-05).
+    #[error("activity `{activity}` takes no more: {queued} calls wait in its queue, as many as it may have")]
+    Rejected {
+        /// `CO_E_ASYNC_WORK_REJECTED`
+        code: Code,
+        /// Which.
+        activity: ActivityName,
+        /// How many wait.
+        queued: u64,
     },
     /// The claim is no longer the caller's.
     #[error("this claim has been taken over")]

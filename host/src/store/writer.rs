@@ -13,6 +13,7 @@ use crate::job::{Router, Timestamp};
 
 use super::claims::Turns;
 use super::journal::Note;
+use super::lanes::Lanes;
 use super::tally::Ledger;
 use super::{Change, StoreError};
 
@@ -48,6 +49,8 @@ pub(super) struct Work<'a> {
     pub(super) ledger: Ledger,
     /// Where claims looked last.
     pub(super) turns: &'a mut Turns,
+    /// What the lanes of batch work are.
+    pub(super) lanes: &'a mut Arc<Lanes>,
 }
 
 /// What a verb says. A refusal must come before its first write.
@@ -186,10 +189,17 @@ impl Writer {
     }
 }
 
+/// What claims go by, kept in memory.
+#[derive(Default)]
+struct Looks {
+    turns: Turns,
+    lanes: Arc<Lanes>,
+}
+
 fn run(mut setup: WriterSetup, mut verbs: mpsc::Receiver<Message>) {
     let mut closing = None;
     let mut batch = Vec::new();
-    let mut turns = Turns::default();
+    let mut looks = Looks::default();
     while closing.is_none() {
         let Some(first) = verbs.blocking_recv() else { break };
         let mut next = Some(first);
@@ -212,7 +222,7 @@ fn run(mut setup: WriterSetup, mut verbs: mpsc::Receiver<Message>) {
             };
         }
         if !batch.is_empty() {
-            commit_batch(&mut setup, &mut turns, std::mem::take(&mut batch));
+            commit_batch(&mut setup, &mut looks, std::mem::take(&mut batch));
         }
     }
     let _ = setup.db.execute_batch("PRAGMA wal_checkpoint(TRUNCATE);");
@@ -222,8 +232,8 @@ fn run(mut setup: WriterSetup, mut verbs: mpsc::Receiver<Message>) {
     }
 }
 
-fn commit_batch(setup: &mut WriterSetup, turns: &mut Turns, mut batch: Vec<Box<dyn Verb>>) {
-    match try_batch(setup, turns, &mut batch) {
+fn commit_batch(setup: &mut WriterSetup, looks: &mut Looks, mut batch: Vec<Box<dyn Verb>>) {
+    match try_batch(setup, looks, &mut batch) {
         Ok((changes, notes)) => {
             setup.failing.store(false, Ordering::SeqCst);
             batch.into_iter().for_each(|verb| verb.answer(Ok(())));
@@ -240,7 +250,7 @@ fn commit_batch(setup: &mut WriterSetup, turns: &mut Turns, mut batch: Vec<Box<d
         }
         Err(Failed::Verb) if batch.len() > 1 => {
             for verb in batch {
-                commit_batch(setup, turns, vec![verb]);
+                commit_batch(setup, looks, vec![verb]);
             }
         }
         Err(failed) => {
@@ -268,7 +278,7 @@ enum Failed {
 /// Runs and commits a batch, or leaves everything as it was.
 fn try_batch(
     setup: &mut WriterSetup,
-    turns: &mut Turns,
+    looks: &mut Looks,
     batch: &mut [Box<dyn Verb>],
 ) -> Result<(Vec<Change>, Vec<Note>), Failed> {
     let router_before = Arc::clone(&setup.router);
@@ -283,7 +293,8 @@ fn try_batch(
         changes: Vec::new(),
         notes: Vec::new(),
         ledger: Ledger::default(),
-        turns,
+        turns: &mut looks.turns,
+        lanes: &mut looks.lanes,
     };
     let sound = batch.iter_mut().all(|verb| verb.run(&mut work) == Health::Sound);
     let Work {

@@ -110,6 +110,7 @@ impl Engine {
             batch: 0,
             queries: 0,
             lease: Duration::from_secs(30),
+            ..ClaimJobs::default()
         };
         let runs = self.store().claim_jobs(ask).await.unwrap_or_default();
         for run in runs {

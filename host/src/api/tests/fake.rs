@@ -13,9 +13,7 @@ use crate::job::{
     Router, Timestamp, apply,
 };
 use crate::store::{
-    Change, Claim, ClaimDeliveries, ClaimJobs, Counts, DeliveryFilter, DeliveryRecord, HoldJobs, JobFilter,
-    JobMatch, JobPage, NewJob, RetentionRule, Run, RunId, SettleResult, Settlement, Store, StoreError,
-    Submitted, Told,
+    ActivityRow, Change, Claim, ClaimDeliveries, ClaimJobs, Counts, DeliveryFilter, DeliveryRecord, HoldJobs, JobFilter, JobMatch, JobPage, Lanes, NewJob, RetentionRule, Run, RunId, SettleResult, Settlement, Store, StoreError, Submitted, Told,
 };
 
 pub(super) struct FakeStore {
@@ -95,6 +93,15 @@ impl Store for FakeStore {
         Ok(all)
     }
 
+    async fn set_lanes(&self, _: Arc<Lanes>) -> Result<(), StoreError> {
+        unasked()
+    }
+    async fn keep_activity(&self, _: ActivityRow) -> Result<(), StoreError> {
+        unasked()
+    }
+    async fn activities(&self) -> Result<(Vec<ActivityRow>, BTreeMap<String, u64>), StoreError> {
+        unasked()
+    }
     async fn command(&self, id: JobId, command: Command) -> Result<Job, StoreError> {
         let mut jobs = self.jobs.lock().unwrap();
         let (job, _) = jobs.get_mut(&id).ok_or_else(|| missing("job", id))?;

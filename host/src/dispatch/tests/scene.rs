@@ -158,6 +158,7 @@ impl Scene {
             batch: 0,
             queries: 0,
             lease: Duration::from_secs(30),
+            ..ClaimJobs::default()
         };
         let run = self.store.claim_jobs(ask).await.unwrap().remove(0);
         let error = ErrorInfo {

@@ -15,7 +15,7 @@ use crate::engine::run::run_job;
 use crate::engine::runner::RunControl;
 use crate::engine::throttle::{Bucket, LiveLevel};
 use crate::job::{Command, Family, Job, JobId, Priority};
-use crate::store::{ClaimJobs, Run, Yielding, remote_host};
+use crate::store::{ClaimJobs, Run, Yielding, slot_group};
 
 use super::{Ended, Engine, FOREGROUND_PER_CLAIM, LEASE, Running};
 
@@ -48,9 +48,10 @@ impl Running {
     }
 }
 
+/// What its slot is counted by.
 fn host_of(run: &Run) -> String {
-    let first = run.files.first();
-    first.map(|file| remote_host(&file.remote)).unwrap_or_default()
+    let first = run.files.first().map(|file| file.remote.as_str());
+    slot_group(run.job.kind, &run.job.spec, first)
 }
 
 fn is_background(job: &Job) -> bool {
@@ -64,7 +65,8 @@ impl Engine {
         {
             return self.store_failed("jobs of a failed claim cannot be given back", &why);
         }
-        match self.store.claim_jobs(self.ask()).await {
+        let ask = self.ask();
+        match self.store.claim_jobs(ask).await {
             Ok(runs) => {
                 self.want_claim = runs.len() >= FOREGROUND_PER_CLAIM;
                 runs.into_iter().for_each(|run| self.start(run));
@@ -76,7 +78,8 @@ impl Engine {
         }
     }
 
-    fn ask(&self) -> ClaimJobs {
+    fn ask(&mut self) -> ClaimJobs {
+        let batch = self.free_for_calls();
         let mut busy_hosts = BTreeMap::new();
         let mut background = 0;
         let waiting = self.waiting.values().filter(|run| is_background(&run.job));
@@ -102,20 +105,11 @@ impl Engine {
             yielding: yielding.collect(),
             holds: self.conditions.holds().to_vec(),
             busy_hosts,
-            batch: self.free(Family::Batch, self.settings.batch_slots),
+            batch,
+            busy_lanes: self.busy_lanes(),
+            closed_lanes: self.conditions.lanes.closed(),
             queries: self.free(Family::Query, self.settings.query_slots),
         }
-    }
-
-    /// Slots of a pool in which nothing runs, or is about to. What was asked to stop still takes its own
-    /// until it has.
-    fn free(&self, family: Family, slots: usize) -> usize {
-        let running = self.running.values().filter(|one| one.family == family);
-        let waiting = self
-            .waiting
-            .values()
-            .filter(|run| run.job.kind.family() == family);
-        slots.saturating_sub(running.count() + waiting.count())
     }
 
     /// Whether a slot is free for it now, those who leave still counted.

@@ -12,6 +12,7 @@ use crate::engine::Bandwidth;
 use crate::job::{Command, HoldReason, Priority, Timestamp};
 use crate::store::{Hold, HoldJobs};
 
+use super::lanes::LaneGate;
 use super::{Engine, Running};
 
 /// Levels that a bandwidth policy and the operator concern (B-71).
@@ -27,7 +28,8 @@ pub(super) struct Conditions {
     connected: bool,
     /// The network has come back, and not every job has been told (B-29).
     returned: bool,
-    /// When a window opens or closes.
+    pub(super) lanes: LaneGate,
+    /// When a window opens or closes, or something is to be looked at again.
     pub(super) next_change: Option<Timestamp>,
 }
 
@@ -44,6 +46,7 @@ impl Conditions {
             holds: Vec::new(),
             connected: true,
             returned: false,
+            lanes: LaneGate::new(watch::channel(Arc::default()).1),
             next_change: None,
         }
     }
@@ -55,7 +58,9 @@ impl Conditions {
 
     /// Whether rules or network have changed since they were last looked at.
     pub(super) fn have_changed(&self) -> bool {
-        self.rules.has_changed().unwrap_or(false) || self.network.has_changed().unwrap_or(false)
+        let changed = |said: Result<bool, _>| said.unwrap_or(false);
+        let activities = self.lanes.activities.has_changed();
+        changed(self.rules.has_changed()) || changed(self.network.has_changed()) || changed(activities)
     }
 
     /// What holds a transfer of this level to this remote host.
@@ -74,7 +79,7 @@ impl Conditions {
         let seen = *self.network.borrow_and_update();
         let (rates, until) = rules.bandwidth.at(now, &TimeZone::system());
         self.bandwidth.set(&rates);
-        self.next_change = until;
+        self.next_change = until.into_iter().chain(self.lanes.refresh(now)).min();
         let connected = match rules.network {
             NetworkMode::Auto => seen,
             NetworkMode::Up => true,
@@ -126,7 +131,9 @@ impl Engine {
     /// done; more is done at the next wake, which is at once.
     pub(super) async fn weigh(&mut self) -> bool {
         let now = self.clock.now();
+        let closed = self.conditions.lanes.closed();
         self.conditions.refresh(now);
+        self.want_claim |= *closed != *self.conditions.lanes.closed();
         for running in self.running.values().filter(|one| one.is_transfer()) {
             if let Some(hold) = self.conditions.of(running.level.get(), &running.host) {
                 let error = hold.error(running.run.attempt, now);

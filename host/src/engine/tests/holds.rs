@@ -8,7 +8,7 @@ use jiff::tz::TimeZone;
 
 use super::scene::{Scene, Work, new_job, until};
 use crate::config::{BandwidthConfig, NetworkMode, Rates, TransferRules, Window};
-use crate::job::{Code, FileSpec, HoldReason, Job, JobKind, JobState, Priority};
+use crate::job::{Code, FileSpec, HoldReason, Hours, Job, JobKind, JobState, Priority};
 use crate::store::{NewJob, Store};
 
 const DISCONNECTED: Code = Code(0x8020_0010);
@@ -228,9 +228,11 @@ async fn b73_a_window_opens_and_closes_by_the_clock() {
         Time::constant(later.hour(), 0, 0, 0)
     };
     let window = Window {
-        days: jiff::civil::Weekday::Monday.cycle_forward().take(7).collect(),
-        from: at(1),
-        to: at(2),
+        hours: Hours {
+            days: jiff::civil::Weekday::Monday.cycle_forward().take(7).collect(),
+            from: at(1),
+            to: at(2),
+        },
         maintenance: false,
         rates: ZERO,
     };
@@ -299,6 +301,5 @@ async fn b31_only_transfers_need_a_network() {
         ..on("far", Priority::Normal)
     };
     let job = scene.store.submit(batch).await.unwrap().job;
-    let ran = scene.is(job.id, JobState::Error).await;
-    assert_eq!(ran.error.unwrap().code, Code::NOTIMPL, "it was tried");
+    scene.runs(job.id, 1).await;
 }

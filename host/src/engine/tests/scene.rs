@@ -15,8 +15,8 @@ pub(super) use crate::clock::until;
 use crate::clock::{Clock, POLL, POLLS};
 use crate::config::TransferRules;
 use crate::job::{
-    Code, Command, ErrorContext, ErrorInfo, EventKind, FileSpec, FileStatus, Job, JobId, JobKind, JobSpec,
-    JobState, Outcome, Priority, Profile, Role, Route, Router, Timestamp,
+    Activities, Code, Command, ErrorContext, ErrorInfo, EventKind, FileSpec, FileStatus, Job, JobId, JobKind,
+    JobSpec, JobState, Outcome, Priority, Profile, Role, Route, Router, Timestamp,
 };
 use crate::store::{
     DeliveryFilter, FaultStore, NewJob, RetentionRule, Run, SqliteOptions, SqliteStore, Store,
@@ -259,6 +259,9 @@ pub(super) struct Scene {
     pub(super) settings: EngineSettings,
     pub(super) rules: watch::Sender<Arc<TransferRules>>,
     pub(super) network: watch::Sender<bool>,
+    pub(super) activities: watch::Sender<Arc<Activities>>,
+    /// The part of the memory that is free.
+    pub(super) memory: Arc<Mutex<f64>>,
     stop: CancellationToken,
     task: Option<JoinHandle<()>>,
     /// Held so that the engine hears no end of it.
@@ -296,6 +299,8 @@ impl Scene {
             },
             rules: watch::Sender::default(),
             network: watch::Sender::new(true),
+            activities: watch::Sender::default(),
+            memory: Arc::new(Mutex::new(1.0)),
             stop: CancellationToken::new(),
             task: None,
             _retention: sender,
@@ -305,7 +310,10 @@ impl Scene {
 
     pub(super) fn start(&mut self) {
         let runner = Arc::clone(&self.runner) as Arc<dyn Runner>;
-        let runners: Runners = BTreeMap::from([(JobKind::Download, runner)]);
+        let kinds = [JobKind::Download, JobKind::Batch];
+        let runners: Runners = kinds.map(|kind| (kind, Arc::clone(&runner))).into();
+        let memory = Arc::clone(&self.memory);
+        let probe = Box::new(move || memory.lock().map(|free| *free).ok());
         let engine = Engine::new(
             Arc::clone(&self.store) as Arc<dyn Store>,
             self.clock.clone(),
@@ -313,7 +321,8 @@ impl Scene {
             self.retention.clone(),
             runners,
         )
-        .governed(self.rules.subscribe(), self.network.subscribe());
+        .governed(self.rules.subscribe(), self.network.subscribe())
+        .with_activities(self.activities.subscribe(), probe);
         self.task = Some(tokio::spawn(engine.run(self.stop.clone())));
     }
 

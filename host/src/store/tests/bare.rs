@@ -22,6 +22,7 @@ pub(super) struct Bare {
     router: Arc<dyn Router>,
     clock: Clock,
     turns: Turns,
+    pub(super) lanes: Arc<Lanes>,
     steps: Arc<Mutex<Steps>>,
 }
 
@@ -46,6 +47,7 @@ impl Bare {
             router: Arc::new(Fixed(routes.to_vec())),
             clock: bench.clock.clone(),
             turns: Turns::default(),
+            lanes: Arc::default(),
             steps,
         }
     }
@@ -62,6 +64,7 @@ impl Bare {
             notes: Vec::new(),
             ledger: Ledger::default(),
             turns: &mut self.turns,
+            lanes: &mut self.lanes,
         };
         let said = verb(&mut work).unwrap();
         let Work { ledger, now, .. } = work;
@@ -113,6 +116,11 @@ pub(super) fn assert_sound(db: &Path) {
         (
             "open",
             "SELECT owner, '', count(*) FROM jobs WHERE outcome IS NULL GROUP BY owner ORDER BY 1, 2",
+        ),
+        (
+            "lanes",
+            "SELECT host, '', count(*) FROM jobs WHERE pool = 1 AND host <> '' \
+             AND state IN ('queued', 'transient-error', 'suspended') GROUP BY host ORDER BY 1, 2",
         ),
     ] {
         let kept =

@@ -38,6 +38,12 @@ async fn world(n: usize) -> (Bench, Bare) {
                 work.submit(&of_kind(kind))?;
             }
         }
+        // A lane that stands, with all of it behind its first call.
+        let first = work.submit(&super::lanes::call("stands"))?;
+        work.command(first.job.id, &Command::Suspend)?;
+        for _ in 0..n {
+            work.submit(&super::lanes::call("stands"))?;
+        }
         let ended = many(work, n, "http://ended:1/x")?;
         for id in &ended {
             work.command(*id, &Command::Cancel)?;

@@ -6,6 +6,7 @@
 //! Every answer that is not a success is `{"error": {"code", "name", "message", "hint"}}`; the
 //! HTTP status says which family it is of (see [`failure::ApiError`]).
 
+mod activities;
 mod body;
 mod change;
 pub mod client;
@@ -31,12 +32,14 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 use crate::clock::Clock;
-use crate::job::{Code, FileSpec, FileStatus, Job, PluginName, Profile};
+use crate::job::{
+    ActivityDraft, ActivityName, ActivitySpec, BadActivity, Code, FileSpec, FileStatus, Job, PluginName, Profile,
+};
 use crate::store::{NewJob, Store, StoreError};
 
 pub use server::serve;
 pub use socket::{ListenError, listen};
-use view::{HostStatus, PluginView};
+use view::{ActivityView, HostStatus, PluginView};
 
 /// What the control API is made of.
 #[derive(Clone)]
@@ -52,6 +55,17 @@ pub struct Api {
 /// Whether a job can be accepted: the code, and a sentence that says what is wrong and what would be
 /// right. What is the same for all jobs of a list is looked up once.
 pub type Checker<'a> = Box<dyn Fn(&NewJob) -> Result<(), (Code, String)> + 'a>;
+
+/// Why an activity is not made.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum ActivityRefusal {
+    /// It cannot be.
+    #[error(transparent)]
+    Bad(#[from] BadActivity),
+    /// It could not be made durable.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
 
 /// What the control API needs of the host beside its store.
 #[async_trait]
@@ -108,6 +122,35 @@ pub trait HostHandle: Send + Sync + 'static {
     /// # Errors
     /// The store's.
     async fn purge_plugin(&self, plugin: &PluginName) -> Result<u64, StoreError>;
+
+    /// What an activity is, if there is one of that name.
+    fn activity(&self, name: &ActivityName) -> Option<Arc<ActivitySpec>>;
+
+    /// All activities, by name.
+    ///
+    /// # Errors
+    /// The store's.
+    async fn activities(&self) -> Result<Vec<ActivityView>, StoreError>;
+
+    /// Makes an activity: checked as a whole, then frozen and durable.
+    ///
+    /// # Errors
+    /// Which key cannot be, or the store's.
+    async fn create_activity(
+        &self,
+        name: ActivityName,
+        draft: &ActivityDraft,
+    ) -> Result<ActivityView, ActivityRefusal>;
+
+    /// Pauses an activity or lets it go on; `None` when there is none of that name.
+    ///
+    /// # Errors
+    /// The store's.
+    async fn pause_activity(
+        &self,
+        name: &ActivityName,
+        paused: bool,
+    ) -> Result<Option<ActivityView>, StoreError>;
 
     /// The profile of jobs that name none.
     fn default_profile(&self) -> Profile;

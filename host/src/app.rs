@@ -1,5 +1,6 @@
 //! Wires the rooms: start order, drain, and the commands that need no host.
 
+mod activities;
 mod admit;
 mod demo;
 mod explain;

@@ -3,7 +3,9 @@
 //! `main` parses [`Args`] with [`parse`] and hands each [`Task`] on: [`Task::Client`] to
 //! [`run_client`], [`Task::Local`] to `app`, which needs no host for it.
 
+mod activity;
 mod args;
+mod args_activity;
 mod args_delivery;
 mod args_http;
 mod args_job;
@@ -44,6 +46,7 @@ pub use args::{
     Args, Command, ConfigCommand, DbCommand, DownloadArgs, Global, SetFileArgs, SubmitArgs, SubmitCommand,
     SubmitOptions, completions, parse, parse_from,
 };
+pub use args_activity::{ActivityCommand, ActivityCreateArgs};
 pub use args_delivery::{
     DeliveryChoice, DeliveryCommand, DeliveryFilters, PluginAddArgs, PluginCommand, PluginRemoveArgs,
 };
@@ -88,6 +91,7 @@ pub async fn dispatch(
         ClientCommand::Submit(command) => submit::run(command, client, output).await,
         ClientCommand::Job(command) => job::run(command, client, output).await,
         ClientCommand::Delivery(command) => delivery::run(command, client, output).await,
+        ClientCommand::Activity(command) => activity::run(command, client, output).await,
         ClientCommand::PluginList => plugin::list(client, output).await,
         ClientCommand::PluginReload => plugin::reload(client, output).await,
         ClientCommand::Status => status::show(client, output).await,

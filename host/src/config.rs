@@ -7,6 +7,7 @@
 
 mod bandwidth;
 mod check;
+mod check_activity;
 mod check_grant;
 mod check_plugin;
 mod check_rules;
@@ -17,6 +18,7 @@ mod explain;
 mod live;
 mod load;
 mod raw;
+mod raw_activity;
 mod raw_either;
 mod raw_rules;
 mod read;
@@ -40,7 +42,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::job::{
-    EventKind, FailureClass, Family, HoldReason, PluginName, Policy, Profile, ProxySpec, SecretRef,
+    ActivityName, ActivitySpec, EventKind, FailureClass, Family, HoldReason, PluginName, Policy, Profile,
+    ProxySpec, SecretRef,
 };
 
 /// `config/sexton.toml`: every key with its meaning and default.
@@ -87,6 +90,8 @@ pub struct Config {
     pub log: LogConfig,
     /// `[plugin.NAME]`; a plugin without a table has [`PluginConfig::default`].
     pub plugins: BTreeMap<PluginName, PluginConfig>,
+    /// `[activity.NAME]`, with what each inherits.
+    pub activities: BTreeMap<ActivityName, ActivitySpec>,
     /// `[[subscribe]]`, in file order.
     pub subscriptions: Vec<Subscription>,
 }

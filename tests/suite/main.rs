@@ -1,5 +1,6 @@
 //! One test binary, a module per promise.
 
+mod activities;
 mod bad_servers;
 mod cli;
 mod crashes;

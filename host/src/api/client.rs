@@ -23,12 +23,13 @@ use tokio::net::UnixStream;
 
 use super::query::encode;
 use super::request::{
-    CompleteRequest, DeliveryQuery, DeliverySelection, FileRequest, JobQuery, JobVerb, PageQuery,
-    PrefixRequest, RemoteRequest, ReplyRequest, ResumeRequest, SubmitRequest,
+    ActivityRequest, CompleteRequest, DeliveryQuery, DeliverySelection, FileRequest, JobQuery, JobVerb,
+    PageQuery, PrefixRequest, RemoteRequest, ReplyRequest, ResumeRequest, SubmitRequest,
 };
 use super::view::{
-    CountView, DeliveriesView, DeliveryId, DeliveryRecord, ErrorBody, ErrorView, FilesView, JobId, JobView,
-    JobsView, PluginName, PluginsView, Priority, Problem, RenamedView, StatusView, SubmittedView,
+    ActivitiesView, ActivityName, ActivityView, CountView, DeliveriesView, DeliveryId, DeliveryRecord,
+    ErrorBody, ErrorView, FilesView, JobId, JobView, JobsView, PluginName, PluginsView, Priority, Problem,
+    RenamedView, StatusView, SubmittedView,
 };
 
 pub use watch::Watch;
@@ -202,6 +203,32 @@ impl Client {
             &PrefixRequest { from, to },
         )
         .await
+    }
+
+    /// All activities.
+    pub async fn activities(&self) -> Result<ActivitiesView, ClientError> {
+        self.get("/v1/activities").await
+    }
+
+    /// One activity.
+    pub async fn activity(&self, name: &ActivityName) -> Result<ActivityView, ClientError> {
+        self.get(&format!("/v1/activities/{name}")).await
+    }
+
+    /// Makes an activity.
+    pub async fn create_activity(&self, activity: &ActivityRequest) -> Result<ActivityView, ClientError> {
+        self.post("/v1/activities", activity).await
+    }
+
+    /// Pauses an activity, or lets it go on.
+    pub async fn pause_activity(
+        &self,
+        name: &ActivityName,
+        paused: bool,
+    ) -> Result<ActivityView, ClientError> {
+        let verb = if paused { "pause" } else { "resume" };
+        let path = format!("/v1/activities/{name}/{verb}");
+        self.ask(Method::POST, &path, Bytes::new()).await
     }
 
     /// All plugins.

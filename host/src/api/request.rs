@@ -4,11 +4,23 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Deserializer, Serialize};
 
+pub use crate::job::ActivityDraft;
 use crate::job::{
-    BatchSpec, DeliveryId, DeliveryState, FilePlan, FileRange, FileSpec, JobId, JobKind, JobState, OwnerName,
-    PluginName, Priority, Profile, QuerySpec, TransferSpec,
+    ActivityName, BatchSpec, DeliveryId, DeliveryState, FilePlan, FileRange, FileSpec, JobId, JobKind,
+    JobState, OwnerName, PluginName, Priority, Profile, QuerySpec, TransferSpec,
 };
 pub use crate::store::JobMatch;
+
+/// An activity to be made: `POST /v1/activities`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ActivityRequest {
+    /// Its name.
+    pub name: ActivityName,
+    /// What it is.
+    #[serde(default)]
+    pub spec: ActivityDraft,
+}
 
 /// One job to be accepted: `POST /v1/jobs`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -20,7 +20,7 @@ use tokio_util::sync::CancellationToken;
 use super::body::BODY_BYTES_MAX;
 use super::failure::ApiError;
 use super::watch::{WATCHES_MAX, Watches};
-use super::{Api, change, deliveries, host, jobs, reply, submit, watch};
+use super::{Api, activities, change, deliveries, host, jobs, reply, submit, watch};
 use crate::job::{Code, OwnerName};
 
 /// Connections at the same time; more wait in the system's queue. A connection costs a few KiB, and
@@ -176,6 +176,10 @@ pub(super) fn routes(api: Api, shutdown: CancellationToken) -> Router {
         .route("/v1/deliveries/replay", post(deliveries::replay))
         .route("/v1/deliveries/purge", post(deliveries::purge))
         .route("/v1/deliveries/{id}", get(deliveries::show))
+        .route("/v1/activities", get(activities::list).post(activities::create))
+        .route("/v1/activities/{name}", get(activities::show))
+        .route("/v1/activities/{name}/pause", post(activities::pause))
+        .route("/v1/activities/{name}/resume", post(activities::resume))
         .route("/v1/status", get(host::status))
         .route("/v1/reload", post(host::reload))
         .fallback(|| async { unknown_route() })

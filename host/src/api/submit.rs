@@ -8,7 +8,6 @@ use axum::extract::{Extension, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 
-use super::Api;
 use super::body::Body;
 use super::failure::ApiError;
 use super::limits::{NAME_CHARS_MAX, check_key, check_spec};
@@ -16,6 +15,7 @@ use super::notify;
 use super::request::SubmitRequest;
 use super::server::Peer;
 use super::view::{JobView, ListProblem, SubmittedView};
+use super::{Api, HostHandle, activities};
 use crate::job::{Code, FileSpec, JobSpec, OwnerName, Profile};
 use crate::store::{NewJob, Submitted};
 
@@ -100,7 +100,8 @@ async fn accept(
     let checked = tokio::task::spawn_blocking(move || {
         let fits = host.checker();
         let check = |request| {
-            let job = new_job(request, owner.clone(), profile)?;
+            let mut job = new_job(request, owner.clone(), profile)?;
+            follow_activity(&*host, &mut job)?;
             fits(&job).map_err(|(code, message)| ApiError::submission(code, message))?;
             Ok(job)
         };
@@ -122,6 +123,21 @@ async fn accept(
     checked
         .await
         .unwrap_or_else(|_| Err(ApiError::busy("the host is ending").hint("submit to the next host")))
+}
+
+/// C-88: an activity must be there. What a call does not say itself, its activity says; both are frozen,
+/// so it is said for good.
+fn follow_activity(host: &dyn HostHandle, job: &mut NewJob) -> Result<(), ApiError> {
+    let Some(batch) = job.spec.batch.as_mut() else {
+        return Ok(());
+    };
+    let Some(name) = batch.activity.as_ref() else {
+        return Ok(());
+    };
+    let activity = host.activity(name).ok_or_else(|| activities::unknown(name))?;
+    batch.deadline = batch.deadline.or(activity.deadline);
+    batch.on_host_crash = batch.on_host_crash.or(activity.on_host_crash);
+    Ok(())
 }
 
 /// The first refusal, and for a list every one of them with its place.

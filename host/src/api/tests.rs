@@ -7,7 +7,9 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 use super::client::{Client, ClientError};
-use super::request::{DeliverySelection, FileRequest, JobQuery, JobVerb, PageQuery, SubmitRequest};
+use super::request::{
+    ActivityRequest, DeliverySelection, FileRequest, JobQuery, JobVerb, PageQuery, SubmitRequest,
+};
 use super::view::{Code, HostState, JobId, JobKind, JobState, Priority, Profile};
 use super::{Api, listen, serve};
 use crate::clock::Clock;
@@ -307,4 +309,41 @@ async fn every_bad_entry_of_a_list_is_told_at_once() {
             .jobs
             .is_empty()
     );
+}
+
+fn call(activity: &str) -> SubmitRequest {
+    let text = format!(
+        r#"{{"kind": "batch", "batch": {{"work": {{"command": {{"argv": ["/bin/true"]}}}}, "activity": "{activity}"}}}}"#
+    );
+    serde_json::from_str(&text).unwrap()
+}
+
+#[tokio::test]
+async fn c88_a_call_to_an_unknown_activity_is_an_error_at_once() {
+    let rig = Rig::start();
+    let (status, code, message) = refusal(rig.client.submit(&call("nobody")).await);
+    assert_eq!((status, code), (404, Code::NOT_FOUND));
+    assert!(message.contains("`nobody`"), "{message}");
+    let known = rig.client.submit(&call("nightly")).await.unwrap();
+    let kept = rig.store.job(known.job.id).await.unwrap();
+    let batch = kept.spec.batch.unwrap();
+    assert_eq!(
+        batch.deadline,
+        Some(Duration::from_secs(60)),
+        "what it does not say, its activity says"
+    );
+}
+
+#[tokio::test]
+async fn c02_an_activity_that_cannot_be_is_refused_with_the_code_of_its_section() {
+    let rig = Rig::start();
+    let none = ActivityRequest {
+        name: "x".parse().unwrap(),
+        spec: serde_json::from_str(r#"{"pool": "none"}"#).unwrap(),
+    };
+    let (status, code, message) = refusal(rig.client.create_activity(&none).await);
+    assert_eq!((status, code), (400, Code::THREADPOOL_CONFIG));
+    assert!(message.starts_with("`pool`"), "{message}");
+    let unknown = refusal(rig.client.pause_activity(&"x".parse().unwrap(), true).await);
+    assert_eq!(unknown.0, 404);
 }

@@ -2,6 +2,7 @@
 //!
 //! Field names are those of the records in `wit/types.wit`, in snake_case.
 
+mod activity;
 mod host;
 mod waits;
 
@@ -11,18 +12,19 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 pub use crate::job::{
-    AuthScheme, AuthTarget, Credential, FileRange, Header, HttpSpec, NotifyFlag, ProxySpec, Redirects,
-    SecretRef, StatusClass, TlsSpec, UnknownCode,
+    ActivityName, Code, DeliveryId, DeliveryState, ErrorContext, EventKind, Existing, FailureRecord,
+    Family, Intent, Interface, JobId, JobKind, JobState, Leg, LimitSpec, Outcome, OwnerName, PlacingSpec,
+    PluginName, Preserve, Priority, Profile, Role, Timestamp, TransferSpec, UploadProtocol, Versions, rate,
 };
 pub use crate::job::{
-    Code, DeliveryId, DeliveryState, ErrorContext, EventKind, Existing, FailureRecord, Family, Intent,
-    Interface, JobId, JobKind, JobState, Leg, LimitSpec, Outcome, OwnerName, PlacingSpec, PluginName,
-    Preserve, Priority, Profile, Role, Timestamp, TransferSpec, UploadProtocol, Versions, rate,
+    AuthScheme, AuthTarget, Credential, FileRange, Header, HttpSpec, NotifyFlag, ProxySpec, Redirects,
+    SecretRef, StatusClass, TlsSpec, UnknownCode,
 };
 use crate::job::{
     DownloadSession, ErrorInfo, FileRef, FileStatus, Job, JobSpec, reply_path, without_password,
 };
 pub use crate::store::{Counts, DeliveryRecord};
+pub use activity::{ActivitiesView, ActivityView, Hours, LaneOrder, OnHostCrash, PoolKind};
 pub use host::{
     FailFastView, HostState, HostStatus, PluginView, PluginsView, StatusView, SubscriptionView, WaitingView,
 };

@@ -9,16 +9,20 @@ use async_trait::async_trait;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use crate::api::view::{FailFastView, HostState, HostStatus, PluginView};
-use crate::api::{Checker, HostHandle};
+use crate::api::view::{ActivityView, FailFastView, HostState, HostStatus, PluginView};
+use crate::api::{ActivityRefusal, Checker, HostHandle};
 use crate::clock::Clock;
 use crate::config::{Config, FailFastMode, Overrides, TransferRules};
 use crate::dispatch::{ConfigRouter, Policies};
 use crate::engine::transfer;
-use crate::job::{Code, FileSpec, FileStatus, Job, PluginName, Profile, Timestamp};
+use crate::job::{
+    ActivityDraft, ActivityName, ActivitySpec, BadActivity, Code, FileSpec, FileStatus, Job, PluginName,
+    Profile, Timestamp,
+};
 use crate::plugin::{PluginInfo, PluginRoom};
 use crate::store::{RetentionRule, Store, StoreError};
 
+use super::activities::ActivityBook;
 use super::{admit, environment, listing, telemetry};
 
 /// Wait before a routing that the store would not take is handed over again.
@@ -32,6 +36,7 @@ pub(super) struct HostParts {
     pub(super) policies: Arc<RwLock<Policies>>,
     pub(super) retention: watch::Sender<RetentionRule>,
     pub(super) rules: watch::Sender<Arc<TransferRules>>,
+    pub(super) activities: ActivityBook,
     pub(super) ignore_handler_failures: bool,
     pub(super) clock: Clock,
 }
@@ -157,7 +162,8 @@ impl HostShared {
         let functions = exports
             .iter()
             .map(|(plugin, export)| (plugin.clone(), export.functions.clone()));
-        let router = ConfigRouter::new(config.subscriptions.clone(), functions.collect());
+        let router = ConfigRouter::new(config.subscriptions.clone(), functions.collect())
+            .with_activities(self.parts.activities.handlers());
         self.parts.store.set_router(Arc::new(router), renewed).await
     }
 
@@ -219,7 +225,18 @@ impl HostShared {
         let config = self.config();
         config.plugins.contains_key(plugin)
             || config.subscriptions.iter().any(|one| one.plugin == *plugin)
+            || config
+                .activities
+                .values()
+                .any(|one| one.handler.as_ref() == Some(plugin))
             || self.parts.room.knows(plugin)
+    }
+
+    fn unknown_handler(&self, key: &'static str, handler: &PluginName) -> BadActivity {
+        let known = self.plugins();
+        let known = known.iter().map(|plugin| &plugin.name);
+        let (code, why) = admit::unknown_handler(handler, known, self.file_is_refused());
+        BadActivity { key, code, why }
     }
 
     async fn apply(&self, current: &Config, new: Config) -> Result<(), String> {
@@ -367,9 +384,8 @@ impl HostHandle for HostShared {
             admit::files(&config, &own, new)?;
             match &new.spec.handler {
                 Some(handler) if !self.knows(handler) => {
-                    let known = self.plugins();
-                    let known = known.iter().map(|plugin| &plugin.name);
-                    Err(admit::unknown_handler(handler, known, self.file_is_refused()))
+                    let bad = self.unknown_handler("handler", handler);
+                    Err((bad.code, bad.why))
                 }
                 _ => Ok(()),
             }
@@ -395,6 +411,40 @@ impl HostHandle for HostShared {
 
     async fn purge_plugin(&self, plugin: &PluginName) -> Result<u64, StoreError> {
         self.parts.store.purge_plugin_state(plugin).await
+    }
+
+    fn activity(&self, name: &ActivityName) -> Option<Arc<ActivitySpec>> {
+        self.parts.activities.get(name)
+    }
+
+    async fn activities(&self) -> Result<Vec<ActivityView>, StoreError> {
+        self.parts.activities.list().await
+    }
+
+    async fn create_activity(
+        &self,
+        name: ActivityName,
+        draft: &ActivityDraft,
+    ) -> Result<ActivityView, ActivityRefusal> {
+        if let Some(handler) = draft.handler.as_ref().filter(|handler| !self.knows(handler)) {
+            return Err(ActivityRefusal::Bad(self.unknown_handler("handler", handler)));
+        }
+        let now = self.parts.clock.now();
+        let view = self.parts.activities.create(name, draft, now).await?;
+        if view.spec.handler.is_some() {
+            // It is made; a routing that fails is handed over again.
+            self.reroute.notify_one();
+        }
+        Ok(view)
+    }
+
+    async fn pause_activity(
+        &self,
+        name: &ActivityName,
+        paused: bool,
+    ) -> Result<Option<ActivityView>, StoreError> {
+        let now = self.parts.clock.now();
+        self.parts.activities.pause(name, paused, now).await
     }
 
     fn default_profile(&self) -> Profile {

@@ -16,12 +16,13 @@ use crate::clock::Clock;
 use crate::config::{Config, FailFastMode};
 use crate::dispatch::{DispatchSettings, Dispatcher, Policies};
 use crate::engine::transfer::{self, TransferRunner};
-use crate::engine::{Engine, EngineSettings, Runners, network};
+use crate::engine::{Engine, EngineSettings, Runners, memory, network};
 use crate::fail_fast::{Children, Ending, FailFast};
 use crate::job::JobKind;
 use crate::plugin::{PluginRoom, RoomOptions};
 use crate::store::{SqliteOptions, SqliteStore, Store, StoreError};
 
+use super::activities::ActivityBook;
 use super::handle::{HostParts, HostShared, retention};
 use super::signals::{Asked, Signals};
 use super::{load_config, telemetry, this_program, watch as config_watch};
@@ -181,7 +182,11 @@ async fn start_rooms(
     );
     let rules = watch::Sender::new(Arc::new(config.transfer.rules.clone()));
     let rest_stop = CancellationToken::new();
-    let engine = engine.governed(rules.subscribe(), network::follow(rest_stop.clone()));
+    let activities = ActivityBook::open(Arc::clone(&store), &config.activities, config.batch.slots);
+    let activities = activities.await.map_err(store_error)?;
+    let engine = engine
+        .governed(rules.subscribe(), network::follow(rest_stop.clone()))
+        .with_activities(activities.follow(), memory::probe());
     let shared = Arc::new(HostShared::new(HostParts {
         config,
         store: Arc::clone(&store),
@@ -189,6 +194,7 @@ async fn start_rooms(
         policies,
         retention: retention_sender,
         rules,
+        activities,
         ignore_handler_failures,
         clock: clock.clone(),
     }));

@@ -8,6 +8,7 @@ use std::time::Duration;
 use clap::{Args as ClapArgs, CommandFactory, Parser, Subcommand};
 use clap_complete::Shell;
 
+use super::args_activity::ActivityCommand;
 use super::args_delivery::{DeliveryCommand, PluginCommand};
 use super::args_http::HttpArgs;
 use super::args_job::JobCommand;
@@ -102,6 +103,9 @@ pub enum Command {
     /// List, add and remove plugins
     #[command(subcommand)]
     Plugin(PluginCommand),
+    /// Make, list, pause and resume activities: lanes of batch jobs
+    #[command(subcommand)]
+    Activity(ActivityCommand),
     /// List deliveries to handlers; replay or purge dead ones
     #[command(subcommand)]
     Delivery(DeliveryCommand),

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap_complete::Shell;
 
 use super::args::{Command, ConfigCommand, DbCommand, SubmitArgs};
+use super::args_activity::ActivityCommand;
 use super::args_delivery::{DeliveryCommand, PluginAddArgs, PluginCommand, PluginRemoveArgs};
 use super::args_job::JobCommand;
 use super::language::LanguageArgs;
@@ -72,6 +73,8 @@ pub enum ClientCommand {
     Submit(SubmitArgs),
     /// `job …`
     Job(JobCommand),
+    /// `activity …`
+    Activity(ActivityCommand),
     /// `delivery …`
     Delivery(DeliveryCommand),
     /// `plugin list`
@@ -109,6 +112,7 @@ impl Command {
             Self::Plugin(PluginCommand::Reload) => Task::Client(ClientCommand::PluginReload),
             Self::Submit(command) => Task::Client(ClientCommand::Submit(command)),
             Self::Job(command) => Task::Client(ClientCommand::Job(command)),
+            Self::Activity(command) => Task::Client(ClientCommand::Activity(command)),
             Self::Delivery(command) => Task::Client(ClientCommand::Delivery(command)),
             Self::Status => Task::Client(ClientCommand::Status),
             Self::Reload => Task::Client(ClientCommand::Reload),

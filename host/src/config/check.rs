@@ -9,7 +9,8 @@ use super::raw::{RawBatch, RawFailFast, RawFormat, RawHost, RawLog, RawMode, Raw
 use super::value::{At, Quantity, Term, TermOrNever, Whole};
 use super::{
     BatchConfig, Config, FailFastConfig, FailFastMode, HostConfig, LogConfig, LogFormat, Overrides,
-    RetentionConfig, TransferConfig, check_plugin, check_rules, check_s3, check_subscribe, read,
+    RetentionConfig, TransferConfig, check_activity, check_plugin, check_rules, check_s3, check_subscribe,
+    read,
 };
 use crate::job::{Profile, ProxySpec};
 
@@ -62,6 +63,7 @@ impl Config {
                     )
                 })
                 .collect(),
+            activities: check_activity::activities(&mut check, &raw.activities),
             subscriptions: check_subscribe::subscriptions(check.report, &raw.subscriptions),
             host,
         };

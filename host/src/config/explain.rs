@@ -24,7 +24,7 @@ const MISPLACED: [(&str, &str); 15] = [
 ];
 
 /// Keys of sections that there is one of; a file that begins with them lacks the section's head.
-const HOMES: [(&str, &[&str]); 7] = [
+const HOMES: [(&str, &[&str]); 8] = [
     (
         "[host]",
         &[
@@ -56,6 +56,17 @@ const HOMES: [(&str, &[&str]); 7] = [
     ("[batch]", &["slots"]),
     ("[retention]", &["finished", "failed", "dead"]),
     ("[log]", &["format", "filter"]),
+    (
+        "[activity.NAME]",
+        &[
+            "pool",
+            "concurrency",
+            "order",
+            "max_queued",
+            "window",
+            "on_host_crash",
+        ],
+    ),
     (
         "[plugin.NAME]",
         &["on_failure", "on", "limits", "grant", "config"],
@@ -129,6 +140,7 @@ pub(super) fn unknown_section(name: &str) -> Fault {
     match nearest(name, SECTIONS) {
         Some("subscribe") => fault.hint("did you mean `[[subscribe]]`?"),
         Some("plugin") => fault.hint("did you mean `[plugin.NAME]`?"),
+        Some("activity") => fault.hint("did you mean `[activity.NAME]`?"),
         Some(near) => fault.hint(format!("did you mean `[{near}]`?")),
         None => fault.hint(format!("the sections are {}", listed(&SECTIONS))),
     }

@@ -22,6 +22,7 @@ impl Config {
             ("fail_fast", *fail_fast != new.fail_fast),
             ("transfer", at_start(transfer) != at_start(&new.transfer)),
             ("batch", self.batch != new.batch),
+            ("activity", self.activities != new.activities),
             ("log", *log != new.log),
         ];
         differences

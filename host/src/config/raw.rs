@@ -8,9 +8,10 @@ use std::collections::BTreeMap;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
+use super::raw_activity::RawActivity;
 use super::raw_rules::{RawBandwidth, RawHold, RawNetwork};
 use super::value::{At, Fraction, Size, Term, TermOrNever, Whole};
-use crate::job::{EventKind, Family, PluginName, Profile, Then};
+use crate::job::{ActivityName, EventKind, Family, PluginName, Profile, Then};
 
 /// Configuration of the Sexton host.
 #[derive(Debug, Default, Serialize, JsonSchema)]
@@ -25,13 +26,16 @@ pub(super) struct RawConfig {
     /// One table for each component in the plugin folder that needs other than the defaults.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub(super) plugin: BTreeMap<PluginName, RawPlugin>,
+    /// One table for each lane of batch work.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub(super) activity: BTreeMap<ActivityName, RawActivity>,
     /// Who is told of what. Without a subscription a component is never called.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(super) subscribe: Vec<RawSubscribe>,
 }
 
 /// The top-level keys of the file, in the order in which they are explained.
-pub(super) const SECTIONS: [&str; 8] = [
+pub(super) const SECTIONS: [&str; 9] = [
     "host",
     "fail_fast",
     "transfer",
@@ -39,6 +43,7 @@ pub(super) const SECTIONS: [&str; 8] = [
     "retention",
     "log",
     "plugin",
+    "activity",
     "subscribe",
 ];
 

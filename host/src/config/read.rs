@@ -14,9 +14,10 @@ use super::explain;
 use super::raw::{
     RawBatch, RawFailFast, RawHost, RawLog, RawPlugin, RawRetention, RawSubscribe, RawTransfer,
 };
+use super::raw_activity::RawActivity;
 use super::shown::is_deceptive;
 use super::value::Span;
-use crate::job::PluginName;
+use crate::job::{ActivityName, InvalidName, PluginName};
 
 /// One section and where it starts.
 #[derive(Debug, Default)]
@@ -37,6 +38,7 @@ pub(super) struct Sections {
     pub(super) retention: Piece<RawRetention>,
     pub(super) log: Piece<RawLog>,
     pub(super) plugins: Vec<(PluginName, Piece<RawPlugin>)>,
+    pub(super) activities: Vec<(ActivityName, Piece<RawActivity>)>,
     pub(super) subscriptions: Vec<Piece<RawSubscribe>>,
 }
 
@@ -62,7 +64,8 @@ pub(super) fn sections(report: &mut Report<'_>, text: &str) -> Sections {
             "batch" => sections.batch = section(report, path, value),
             "retention" => sections.retention = section(report, path, value),
             "log" => sections.log = section(report, path, value),
-            "plugin" => sections.plugins = plugins(report, value),
+            "plugin" => sections.plugins = named(report, value, &PLUGINS, PluginName::of_component),
+            "activity" => sections.activities = named(report, value, &ACTIVITIES, str::parse),
             "subscribe" => sections.subscriptions = subscriptions(report, value),
             other if matches!(value.get_ref(), DeValue::Table(_) | DeValue::Array(_)) => {
                 report.add(&key.span(), other, explain::unknown_section(other));
@@ -73,34 +76,62 @@ pub(super) fn sections(report: &mut Report<'_>, text: &str) -> Sections {
     sections
 }
 
-fn plugins(report: &mut Report<'_>, value: Spanned<DeValue<'_>>) -> Vec<(PluginName, Piece<RawPlugin>)> {
-    let span = value.span();
+/// A section of named tables, and how it is told from a list.
+struct Named {
+    section: &'static str,
+    of: &'static str,
+    /// What to write instead of a list.
+    write: &'static str,
+    /// What to write instead of a key in the section itself.
+    inside: &'static str,
+    bad_name: fn(&str, &str) -> Fault,
+}
+
+const PLUGINS: Named = Named {
+    section: "plugin",
+    of: "a table for each component",
+    write: "write [plugin.NAME], or [[subscribe]] to have a component called",
+    inside: "settings belong to one component: write [plugin.NAME] with the stem of its file",
+    bad_name: bad_plugin_name,
+};
+
+const ACTIVITIES: Named = Named {
+    section: "activity",
+    of: "a table for each activity",
+    write: "write [activity.NAME]",
+    inside: "settings belong to one activity: write [activity.NAME]",
+    bad_name: |message, _| Fault::new(message),
+};
+
+fn named<N, T: DeserializeOwned + Default>(
+    report: &mut Report<'_>,
+    value: Spanned<DeValue<'_>>,
+    what: &Named,
+    parse: fn(&str) -> Result<N, InvalidName>,
+) -> Vec<(N, Piece<T>)> {
+    let (section_name, span) = (what.section, value.span());
     let DeValue::Table(table) = value.into_inner() else {
-        let fault = Fault::new("`plugin` is not a table")
-            .expected("a table for each component")
-            .hint("write [plugin.NAME], or [[subscribe]] to have a component called");
-        report.add(&span, "plugin", fault);
+        let fault = Fault::new(format!("`{section_name}` is not a table"))
+            .expected(what.of)
+            .hint(what.write);
+        report.add(&span, section_name, fault);
         return Vec::new();
     };
     let mut found = Vec::new();
     for (key, value) in table {
         let name = key.get_ref().as_ref();
+        let path = format!("{section_name}.{name}");
         if !matches!(value.get_ref(), DeValue::Table(_)) {
-            let fault = Fault::new(format!("`{name}` stands in `[plugin]` itself"))
-                .hint("settings belong to one component: write [plugin.NAME] with the stem of its file");
-            report.add(&key.span(), &format!("plugin.{name}"), fault);
+            let fault = Fault::new(format!("`{name}` stands in `[{section_name}]` itself")).hint(what.inside);
+            report.add(&key.span(), &path, fault);
             continue;
         }
-        match PluginName::of_component(name) {
-            Ok(plugin) => found.push((
-                plugin,
-                section(report, vec!["plugin".to_owned(), name.to_owned()], value),
+        match parse(name) {
+            Ok(parsed) => found.push((
+                parsed,
+                section(report, vec![section_name.to_owned(), name.to_owned()], value),
             )),
-            Err(error) => report.add(
-                &key.span(),
-                &format!("plugin.{name}"),
-                bad_plugin_name(&error.to_string(), name),
-            ),
+            Err(error) => report.add(&key.span(), &path, (what.bad_name)(&error.to_string(), name)),
         }
     }
     found

@@ -6,14 +6,15 @@ use super::raw::{
     RawBatch, RawConfig, RawDir, RawDirTable, RawFailFast, RawFormat, RawGrant, RawHost, RawLadder,
     RawLimits, RawLog, RawMode, RawOn, RawPlugin, RawPolicy, RawRetention, RawS3, RawSubscribe, RawTransfer,
 };
+use super::raw_activity::RawActivity;
 use super::raw_rules::{RawBandwidth, RawDay, RawHold, RawNetwork, RawWindow};
 use super::value::{At, Fraction, Size, Term, TermOrNever, Whole};
-use super::value_rules::{Moment, Rate};
+use super::value_rules::{HoursWord, Moment, Rate};
 use super::{
     BandwidthConfig, Config, DirGrant, FailFastMode, Grant, LogFormat, NetworkMode, Origin, PluginConfig,
     S3Config, Subscription, Window,
 };
-use crate::job::{FailureClass, Policy, SecretRef};
+use crate::job::{ActivitySpec, FailureClass, Policy, SecretRef};
 
 impl Config {
     /// The effective configuration as TOML: every key, paths absolute. Read again it gives the
@@ -98,6 +99,11 @@ fn raw(config: &Config) -> RawConfig {
             .iter()
             .map(|(name, plugin)| (name.clone(), raw_plugin(plugin)))
             .collect(),
+        activity: config
+            .activities
+            .iter()
+            .map(|(name, activity)| (name.clone(), raw_activity(activity)))
+            .collect(),
         subscribe: config.subscriptions.iter().map(raw_subscription).collect(),
     }
 }
@@ -170,6 +176,27 @@ fn raw_plugin(plugin: &PluginConfig) -> RawPlugin {
         }),
         grant: Some(raw_grant(&plugin.grant)),
         config: (!plugin.config.is_empty()).then(|| settings.collect()),
+    }
+}
+
+fn raw_activity(activity: &ActivitySpec) -> RawActivity {
+    let hours = activity
+        .window
+        .iter()
+        .map(|hours| HoursWord(hours.clone()).into());
+    RawActivity {
+        inherit: None,
+        pool: None,
+        concurrency: at(Whole(u64::from(activity.concurrency))),
+        order: at(activity.order),
+        max_queued: at(Whole(activity.max_queued)),
+        window: (!activity.window.is_empty()).then(|| hours.collect::<Vec<_>>().into()),
+        deadline: activity.deadline.map(|deadline| Term(deadline).into()),
+        on_host_crash: activity.on_host_crash.map(At::from),
+        handler: activity
+            .handler
+            .as_ref()
+            .map(|handler| handler.as_str().to_owned().into()),
     }
 }
 

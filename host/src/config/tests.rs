@@ -119,6 +119,8 @@ fn the_template_says_the_defaults() {
     let pager = in_force.plugins.remove(&"pager".parse().unwrap()).unwrap();
     assert_eq!(pager.limits, PluginConfig::default().limits);
     assert_eq!(pager.grant.job_control, PluginConfig::default().grant.job_control);
+    let nightly = in_force.activities.remove(&"nightly".parse().unwrap()).unwrap();
+    assert_eq!((nightly.concurrency, nightly.max_queued), (1, 0));
     assert_eq!(in_force.subscriptions.len(), 1);
     in_force.subscriptions.clear();
     let media = in_force.transfer.s3.remove("media").unwrap();
@@ -264,6 +266,15 @@ fn b68_the_ancestors_profiles_have_one_background_slot() {
     assert_eq!(good("[host]\nprofile = 'bits'").transfer.slots, 1);
     let written = good("[host]\nprofile = 'delivery-optimization'\n[transfer]\nslots = 3");
     assert_eq!(written.transfer.slots, 3);
+}
+
+#[test]
+fn c58_there_are_as_many_slots_for_calls_as_processors() {
+    let processors = std::thread::available_parallelism().unwrap().get();
+    assert_eq!(good("").batch.slots, processors);
+    assert_eq!(good("[batch]\nslots = 9").batch.slots, 9);
+    let old = good("");
+    assert_eq!(old.live_differences(&good("[batch]\nslots = 999")), ["batch"]);
 }
 
 #[test]

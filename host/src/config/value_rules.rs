@@ -6,12 +6,15 @@ use serde::de::Deserializer;
 use serde::{Deserialize, Serialize, Serializer};
 
 use super::value::{Scalar, schema};
-use crate::job::rate;
+use crate::job::{Hours, rate};
 
 /// What a rate looks like.
 const RATE: &str = "bytes or bits a second in quotes such as \"2MB\" or \"800kbps\", \"0\", or \"unlimited\"";
 /// What a time of the day looks like.
 const MOMENT: &str = "a time of the day in quotes such as \"08:30\"";
+
+/// What a part of the week looks like.
+const HOURS: &str = "a part of the week in quotes such as \"22:00-06:00\" or \"mon,tue 22:00-06:00\"";
 
 /// Bytes a second; `None` is unlimited: `"2MB"`, `"800kbps"`, `"unlimited"`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,6 +30,22 @@ fn moment(text: &str) -> Option<Moment> {
     match (hour, minute) {
         (24, 0) => Some(Moment(Time::midnight())),
         _ => Time::new(hour, minute, 0, 0).ok().map(Moment),
+    }
+}
+
+/// A part of the week: `"mon,tue 22:00-06:00"`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct HoursWord(pub(super) Hours);
+
+impl<'de> Deserialize<'de> for HoursWord {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(Scalar::of_text(HOURS, |text| text.parse().ok().map(Self)))
+    }
+}
+
+impl Serialize for HoursWord {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.0.serialize(serializer)
     }
 }
 
@@ -63,4 +82,5 @@ impl Serialize for Moment {
 schema! {
     Rate: { "type": "string", "pattern": "^([0-9]|unlimited$)", "examples": ["2MB", "800kbps", "0", "unlimited"] };
     Moment: { "type": "string", "pattern": "^[0-9]{1,2}:[0-9]{2}$", "examples": ["08:30", "24:00"] };
+    HoursWord: { "type": "string", "pattern": "^[a-z, ]*[0-9]{1,2}:[0-9]{2}-[0-9]{1,2}:[0-9]{2}$", "examples": ["22:00-06:00", "mon,tue 22:00-06:00"] };
 }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::config::Subscription;
-use crate::job::{EventKind, Job, PluginName, Role, Route, Router};
+use crate::job::{ActivityName, EventKind, Job, PluginName, Role, Route, Router};
 
 /// An immutable snapshot of the configuration's subscriptions and of what the loaded components
 /// export.
@@ -11,6 +11,8 @@ use crate::job::{EventKind, Job, PluginName, Role, Route, Router};
 pub struct ConfigRouter {
     subscriptions: Vec<Subscription>,
     exports: BTreeMap<PluginName, BTreeSet<EventKind>>,
+    /// Who decides about the calls of an activity.
+    activities: BTreeMap<ActivityName, PluginName>,
 }
 
 impl ConfigRouter {
@@ -20,7 +22,23 @@ impl ConfigRouter {
         Self {
             subscriptions,
             exports,
+            activities: BTreeMap::new(),
         }
+    }
+
+    /// The same with handlers that decide about the calls of activities.
+    #[must_use]
+    pub fn with_activities(mut self, handlers: BTreeMap<ActivityName, PluginName>) -> Self {
+        self.activities = handlers;
+        self
+    }
+
+    /// Who decides before any subscription: the call's own handler, or else its activity's.
+    fn own<'a>(&'a self, job: &'a Job) -> Option<&'a PluginName> {
+        job.spec.handler.as_ref().or_else(|| {
+            let activity = job.spec.batch.as_ref()?.activity.as_ref()?;
+            self.activities.get(activity)
+        })
     }
 
     /// Events that any subscription sends to `plugin`.
@@ -73,7 +91,7 @@ impl Router for ConfigRouter {
         if !job.spec.tells(event) {
             return routes;
         }
-        let own = job.spec.handler.as_ref();
+        let own = self.own(job);
         if let Some(plugin) = own.filter(|_| job.spec.tells_own(event))
             && self.may_handle(plugin, event)
         {
@@ -124,4 +142,67 @@ pub(super) const fn has_command(event: EventKind) -> bool {
         event,
         EventKind::JobError | EventKind::OnError | EventKind::JobTransferred
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::job::{
+        BatchSpec, CommandSpec, Family, JobId, JobKind, JobSpec, JobState, Priority, Profile, Progress,
+        Timestamp, Work,
+    };
+
+    fn call(activity: &str, handler: Option<&str>) -> Job {
+        let mut spec = JobSpec::new("x", Profile::Sexton);
+        spec.handler = handler.map(|name| name.parse().unwrap());
+        spec.batch = Some(Box::new(BatchSpec {
+            activity: Some(activity.parse().unwrap()),
+            ..BatchSpec::new(Work::Command(CommandSpec::default()))
+        }));
+        Job {
+            id: JobId::fresh(),
+            owner: "uid-0".parse().unwrap(),
+            kind: JobKind::Batch,
+            state: JobState::Error,
+            intent: None,
+            outcome: None,
+            priority: Priority::Normal,
+            revision: 1,
+            attempt: 1,
+            error_count: 1,
+            retries: 0,
+            no_progress_since: None,
+            due: None,
+            created: Timestamp::default(),
+            modified: Timestamp::default(),
+            transferred: None,
+            progress: Progress::default(),
+            reply: None,
+            error: None,
+            spec,
+        }
+    }
+
+    #[test]
+    fn the_handler_of_a_call_decides_before_its_activitys_and_that_before_the_kinds() {
+        let decides = Subscription {
+            plugin: "kind".parse().unwrap(),
+            events: vec![EventKind::OnError],
+            family: Some(Family::Batch),
+            decide: true,
+        };
+        let handlers = BTreeMap::from([("nightly".parse().unwrap(), "lane".parse().unwrap())]);
+        let router = ConfigRouter::new(vec![decides], BTreeMap::new()).with_activities(handlers);
+        for (activity, handler, decider) in [
+            ("nightly", Some("own"), "own"),
+            ("nightly", None, "lane"),
+            ("other", None, "kind"),
+        ] {
+            let routes = router.routes(&call(activity, handler), EventKind::OnError);
+            let deciders = routes.iter().filter(|route| route.role == Role::Decider);
+            let deciders: Vec<&str> = deciders.map(|route| route.plugin.as_str()).collect();
+            assert_eq!(deciders, [decider], "{activity}");
+            assert!(routes.iter().any(|route| route.plugin.as_str() == "kind"));
+        }
+    }
 }

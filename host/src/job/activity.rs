@@ -134,6 +134,23 @@ impl Default for ActivitySpec {
     }
 }
 
+impl From<&ActivitySpec> for ActivityDraft {
+    /// What inherits from it takes all of it.
+    fn from(spec: &ActivitySpec) -> Self {
+        Self {
+            inherit: None,
+            pool: None,
+            concurrency: Some(spec.concurrency),
+            order: Some(spec.order),
+            max_queued: Some(spec.max_queued),
+            window: Some(spec.window.clone()),
+            deadline: spec.deadline,
+            on_host_crash: spec.on_host_crash,
+            handler: spec.handler.clone(),
+        }
+    }
+}
+
 /// An activity that cannot be made: which key, and the code of its part of the configuration (C-02).
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{why}")]

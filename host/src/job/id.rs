@@ -172,7 +172,7 @@ name! {
 }
 name! {
     /// An activity: a named lane of batch work (COM+ `IServiceActivity`).
-    ActivityName, "activity"
+    ActivityName, "valid activity"
 }
 
 #[cfg(test)]

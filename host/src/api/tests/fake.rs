@@ -6,11 +6,11 @@ use std::sync::{Arc, Mutex};
 use async_trait::async_trait;
 use tokio::sync::broadcast;
 
-use super::super::view::{FailFastView, HostState, HostStatus, PluginView};
-use super::super::{Checker, HostHandle};
+use super::super::view::{ActivityView, FailFastView, HostState, HostStatus, PluginView};
+use super::super::{ActivityRefusal, Checker, HostHandle};
 use crate::job::{
-    Code, Command, DeliveryId, FileSpec, FileStatus, Job, JobId, JobState, PluginName, Profile, Progress,
-    Router, Timestamp, apply,
+    ActivityDraft, ActivityName, ActivitySpec, Code, Command, DeliveryId, FileSpec, FileStatus, Job, JobId,
+    JobState, PluginName, Profile, Progress, Router, Timestamp, apply,
 };
 use crate::store::{
     ActivityRow, Change, Claim, ClaimDeliveries, ClaimJobs, Counts, DeliveryFilter, DeliveryRecord, HoldJobs, JobFilter, JobMatch, JobPage, Lanes, NewJob, RetentionRule, Run, RunId, SettleResult, Settlement, Store, StoreError, Submitted, Told,
@@ -293,6 +293,33 @@ impl HostHandle for FakeHost {
 
     async fn purge_plugin(&self, _: &PluginName) -> Result<u64, StoreError> {
         Ok(0)
+    }
+
+    fn activity(&self, name: &ActivityName) -> Option<Arc<ActivitySpec>> {
+        (name.as_str() == "nightly").then(|| {
+            let deadline = Some(std::time::Duration::from_secs(60));
+            Arc::new(ActivitySpec {
+                deadline,
+                ..ActivitySpec::default()
+            })
+        })
+    }
+
+    async fn activities(&self) -> Result<Vec<ActivityView>, StoreError> {
+        Ok(Vec::new())
+    }
+
+    async fn create_activity(
+        &self,
+        _: ActivityName,
+        draft: &ActivityDraft,
+    ) -> Result<ActivityView, ActivityRefusal> {
+        draft.freeze()?;
+        unasked()
+    }
+
+    async fn pause_activity(&self, _: &ActivityName, _: bool) -> Result<Option<ActivityView>, StoreError> {
+        Ok(None)
     }
 
     fn default_profile(&self) -> Profile {

@@ -2,12 +2,12 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::job::{HoldReason, Job, JobState, Priority, Timestamp};
+use crate::job::{Family, HoldReason, Job, JobState, Priority, Timestamp};
 
 /// What keeps a job from going on by itself right now.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct WaitView {
-    /// `slot`, `start`, `retry`, `completion`, or a condition: `network`, `bandwidth`, `cost`, `power`,
+    /// `slot`, `activity`, `start`, `retry`, `completion`, or a condition: `network`, `bandwidth`, `cost`, `power`,
     /// `operator`.
     pub reason: String,
     /// Since when.
@@ -29,6 +29,7 @@ impl WaitView {
         let held = held.and_then(|error| HoldReason::of(error.code));
         let (reason, ends) = match (job.state, held) {
             (JobState::Queued, _) if job.due.is_some() => ("start", "its start comes".to_owned()),
+            (JobState::Queued, _) if job.kind.family() != Family::Transfer => lane(job),
             (JobState::Queued, _) if job.priority == Priority::Foreground => (
                 "slot",
                 "the host takes it: foreground jobs need no free slot".to_owned(),
@@ -53,6 +54,20 @@ impl WaitView {
             until: job.due,
             ends,
         })
+    }
+}
+
+/// What a job that is no transfer waits for.
+fn lane(job: &Job) -> (&'static str, String) {
+    match job.spec.batch.as_ref().and_then(|batch| batch.activity.as_ref()) {
+        Some(activity) => (
+            "activity",
+            format!(
+                "its turn in the activity comes and a slot for batch jobs is free; `sexton activity show {activity}` \
+                 says whether that is paused, and its hours"
+            ),
+        ),
+        None => ("slot", format!("a slot for jobs of kind {} is free", job.kind)),
     }
 }
 
@@ -113,6 +128,25 @@ mod tests {
         };
         done.spec.hold = true;
         assert_eq!(reason(&done).as_deref(), Some("completion"));
+    }
+
+    #[test]
+    fn a_call_waits_for_its_activity_and_another_job_for_a_slot() {
+        let mut waits = Job {
+            kind: JobKind::Query,
+            priority: Priority::Foreground,
+            ..job()
+        };
+        assert_eq!(reason(&waits).as_deref(), Some("slot"));
+        waits.kind = JobKind::Batch;
+        let work = crate::job::Work::Command(crate::job::CommandSpec::default());
+        waits.spec.batch = Some(Box::new(crate::job::BatchSpec {
+            activity: Some("nightly".parse().unwrap()),
+            ..crate::job::BatchSpec::new(work)
+        }));
+        let told = WaitView::of(&waits).unwrap();
+        assert_eq!(told.reason, "activity");
+        assert!(told.ends.contains("activity show nightly"), "{}", told.ends);
     }
 
     #[test]

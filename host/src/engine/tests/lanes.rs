@@ -177,7 +177,7 @@ async fn others_go_past_a_call_that_waits_where_the_order_says_so() {
 }
 
 #[tokio::test]
-async fn c52_a_paused_activity_begins_nothing_until_it_is_resumed() {
+async fn a_paused_activity_begins_nothing_until_it_is_resumed() {
     let mut scene = Scene::new().await;
     scene.activity("nightly", ActivitySpec::default(), true).await;
     scene.start();

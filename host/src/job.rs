@@ -6,6 +6,7 @@
 
 mod activity;
 mod advice;
+mod after;
 mod batch;
 mod change;
 mod code;
@@ -36,6 +37,7 @@ mod transfer;
 
 pub use activity::{Activities, Activity, ActivityDraft, ActivitySpec, BadActivity, LaneOrder, PoolKind};
 pub use advice::Nature;
+pub use after::{After, NoAfter, WantedEnd};
 pub use batch::{BatchSpec, CallSpec, CommandSpec, OnHostCrash, Work};
 pub use change::{JobChange, PropertyError};
 pub use code::{Code, UnknownCode};

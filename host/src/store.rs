@@ -5,6 +5,7 @@
 //! and expiry. [`FaultStore`] and [`TraceStore`] wrap any backend for tests.
 
 mod admin;
+mod after;
 mod backfill;
 mod calls;
 mod change;

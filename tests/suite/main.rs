@@ -6,6 +6,7 @@ mod cli;
 mod crashes;
 mod deliveries;
 mod demo;
+mod dependencies;
 mod docs;
 mod download;
 mod errors;

@@ -6,7 +6,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 
 pub use crate::job::ActivityDraft;
 use crate::job::{
-    ActivityName, BatchSpec, DeliveryId, DeliveryState, FilePlan, FileRange, FileSpec, JobId, JobKind,
+    ActivityName, After, BatchSpec, DeliveryId, DeliveryState, FilePlan, FileRange, FileSpec, JobId, JobKind,
     JobState, OwnerName, PluginName, Priority, Profile, QuerySpec, TransferSpec,
 };
 pub use crate::store::JobMatch;
@@ -68,6 +68,9 @@ pub struct SubmitRequest {
     /// The no-progress time-out; absent, the profile's; 0 makes any error fatal.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub no_progress_ms: Option<u64>,
+    /// Jobs that must end first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub after: Vec<After>,
     /// What only transfers have.
     #[serde(default, skip_serializing_if = "TransferSpec::is_default")]
     pub transfer: TransferSpec,
@@ -107,6 +110,7 @@ impl SubmitRequest {
             notify_interval_ms: None,
             retry_delay_ms: None,
             no_progress_ms: None,
+            after: Vec::new(),
             transfer: TransferSpec::DEFAULT,
             batch: None,
             query: None,

@@ -196,6 +196,7 @@ pub(super) fn new_job(
     spec.labels = request.labels;
     spec.hold = request.hold.unwrap_or(spec.hold);
     spec.handler = request.handler;
+    spec.after = request.after;
     spec.notify_command = request.notify_command;
     if let Some(words) = &request.notify {
         spec.notify = Some(notify::flags(words, request.kind, profile)?);

@@ -12,7 +12,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 pub use crate::job::{
-    ActivityName, Code, DeliveryId, DeliveryState, ErrorContext, EventKind, Existing, FailureRecord,
+    ActivityName, After, Code, DeliveryId, DeliveryState, ErrorContext, EventKind, Existing, FailureRecord,
     Family, Intent, Interface, JobId, JobKind, JobState, Leg, LimitSpec, Outcome, OwnerName, PlacingSpec,
     PluginName, Preserve, Priority, Profile, Role, Timestamp, TransferSpec, UploadProtocol, Versions, rate,
 };

@@ -19,7 +19,7 @@ use super::args_upload::{UploadArgs, UploadReplyArgs};
 use super::exit::ExitStatus;
 use super::language::LanguageArgs;
 use super::value::{duration, label, profile_parser, words};
-use crate::api::view::{PluginName, Priority, Profile};
+use crate::api::view::{After, PluginName, Priority, Profile};
 
 /// Runs unattended background work and calls your handler when it ends or goes wrong.
 #[derive(Debug, Parser)]
@@ -234,6 +234,9 @@ pub struct SubmitOptions {
     /// The job's own handler: it decides before any subscription
     #[arg(long, value_name = "PLUGIN")]
     pub handler: Option<PluginName>,
+    /// Wait until this job has succeeded, or as ID:failed or ID:any say; may be repeated
+    #[arg(long, value_name = "ID[:END]")]
+    pub after: Vec<After>,
     /// Submit once: a key used before returns the first job
     #[arg(long)]
     pub key: Option<String>,

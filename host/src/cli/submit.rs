@@ -99,6 +99,7 @@ pub(super) fn request(
         hold: options.hold.then_some(true),
         handler: options.handler,
         notify_command: options.notify_command,
+        after: options.after,
         retry_delay_ms: options.retry_delay.map(millis),
         no_progress_ms: options.no_progress.map(millis),
         transfer: TransferSpec {

@@ -1,5 +1,6 @@
 //! The scheduler on a real store and a simulated clock, with a runner that works by script.
 
+mod after;
 mod faults;
 mod holds;
 mod intents;

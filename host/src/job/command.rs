@@ -106,6 +106,11 @@ pub enum Command {
     Release,
     /// The inactivity time-out passed (B-39, B-62).
     Expired,
+    /// A job that had to end first ended in another way.
+    Unmet {
+        /// Which, and how.
+        error: ErrorInfo,
+    },
     /// The file work of the intent is done.
     IntentDone {
         /// How completion ended; ignored for a cancel.
@@ -149,6 +154,7 @@ impl Command {
             Self::Finished { .. } => "finished",
             Self::Release => "release",
             Self::Expired => "expire",
+            Self::Unmet { .. } => "unmet",
             Self::IntentDone { .. } => "intent-done",
             Self::IntentFailed { .. } => "intent-failed",
         }

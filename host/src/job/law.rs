@@ -38,6 +38,11 @@ pub fn apply(job: &Job, command: &Command) -> Result<Transition, Refusal> {
         (None, Command::Resume { after, at }) => resume(job, command, *after, *at),
         (None, Command::Suspend) => Ok(suspend(job)),
         (None, Command::Cancel | Command::Expired) => Ok(with_intent(job, Intent::Cancel)),
+        // It never will run: it is cancelled, and says why.
+        (None, Command::Unmet { error }) => Ok(Transition {
+            error: Some(error.clone()),
+            ..with_intent(job, Intent::Cancel)
+        }),
         (None, Command::Complete) => complete(job, command),
         (None, Command::SetReply(path)) => setting::set_reply(job, command, path),
         (None, Command::Validate { file, valid, at }) => setting::validate(job, command, file, *valid, *at),

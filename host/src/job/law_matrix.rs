@@ -34,6 +34,7 @@ const ALLOWED: &[(&str, &[JobState])] = &[
     ("set-reply", &[]),
     ("set-validation", OPEN),
     ("expire", OPEN),
+    ("unmet", OPEN),
     ("start", &[Queued]),
     ("connected", RUNNING),
     ("yield", RUNNING),

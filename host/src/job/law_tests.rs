@@ -400,6 +400,9 @@ pub(super) fn commands() -> Vec<Command> {
         Command::TakeOwnership("uid-7".parse().unwrap()),
         Command::Release,
         Command::Expired,
+        Command::Unmet {
+            error: error(Code::ABORT, 4),
+        },
         Command::IntentDone {
             outcome: Outcome::Succeeded,
         },

@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::after::AFTER_MAX;
 use super::{
-    Backoff, BatchSpec, Code, ErrorInfo, JobId, NotifyFlag, OwnerName, PluginName, Profile, Progress,
+    After, Backoff, BatchSpec, Code, ErrorInfo, JobId, NotifyFlag, OwnerName, PluginName, Profile, Progress,
     QuerySpec, ReplyProgress, Timestamp, TransferSpec,
 };
 
@@ -231,6 +232,9 @@ pub struct JobSpec {
     /// See [`Profile::no_progress`]; zero means that any error is fatal (B-59).
     #[serde(rename = "no_progress_ms", with = "super::time::millis")]
     pub no_progress: Duration,
+    /// Jobs that must end first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub after: Vec<After>,
     /// What only transfers have; most need none of it, so it is apart. Read it with
     /// [`JobSpec::transfer`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -261,6 +265,7 @@ impl JobSpec {
             notify_interval: Self::NOTIFY_INTERVAL,
             retry: profile.retry(Priority::Normal),
             no_progress: profile.no_progress(Priority::Normal),
+            after: Vec::new(),
             transfer: None,
             batch: None,
             query: None,
@@ -288,6 +293,13 @@ impl JobSpec {
                 let why = format!("a job of kind {kind} says in its part `{part}` what it does");
                 return Err((Code::INVALIDARG, why));
             }
+        }
+        if self.after.len() > AFTER_MAX {
+            let why = format!(
+                "it waits for {} jobs; at most {AFTER_MAX} can be named",
+                self.after.len()
+            );
+            return Err((Code::INVALIDARG, why));
         }
         self.batch.as_ref().map_or(Ok(()), |batch| batch.check())?;
         self.query.as_ref().map_or(Ok(()), |query| query.check())

@@ -229,7 +229,7 @@ impl Work<'_> {
         }
         let mut statement = self.db.prepare_cached(
             "SELECT seq FROM jobs INDEXED BY jobs_runnable \
-             WHERE state = 'queued' AND intent IS NULL AND due IS NULL AND pool = 0 AND priority = ?1 \
+             WHERE state = 'queued' AND intent IS NULL AND due IS NULL AND waits = 0 AND pool = 0 AND priority = ?1 \
              ORDER BY turn, seq LIMIT ?2",
         )?;
         let rows = statement.query_map(params![rank(level), int(most as u64)], |row| row.get(0))?;
@@ -241,7 +241,7 @@ impl Work<'_> {
     fn take_in_order(&self, taken: &mut Taken<'_>) -> Done<bool> {
         let mut statement = self.db.prepare_cached(
             "SELECT seq, host FROM jobs INDEXED BY jobs_runnable \
-             WHERE state = 'queued' AND intent IS NULL AND due IS NULL AND pool = ?1 AND priority = ?2 \
+             WHERE state = 'queued' AND intent IS NULL AND due IS NULL AND waits = 0 AND pool = ?1 AND priority = ?2 \
              ORDER BY turn, seq",
         )?;
         let mut rows = statement.query([taken.pool, rank(taken.level)])?;
@@ -304,7 +304,7 @@ impl Work<'_> {
             .db
             .prepare_cached(
                 "SELECT host FROM jobs INDEXED BY jobs_by_host WHERE state = 'queued' AND intent IS NULL \
-                 AND due IS NULL AND pool = ?1 AND priority = ?2 AND host >= ?3 ORDER BY host LIMIT 1",
+                 AND due IS NULL AND waits = 0 AND pool = ?1 AND priority = ?2 AND host >= ?3 ORDER BY host LIMIT 1",
             )?
             .query_row(params![pool, level, from], |row| row.get(0))
             .optional()?)
@@ -315,7 +315,7 @@ impl Work<'_> {
         let most = taken.most_of(host).min(taken.free + taken.seqs.len());
         let mut statement = self.db.prepare_cached(
             "SELECT turn, seq FROM jobs INDEXED BY jobs_by_host WHERE state = 'queued' AND intent IS NULL \
-             AND due IS NULL AND pool = ?1 AND priority = ?2 AND host = ?3 ORDER BY turn, seq LIMIT ?4",
+             AND due IS NULL AND waits = 0 AND pool = ?1 AND priority = ?2 AND host = ?3 ORDER BY turn, seq LIMIT ?4",
         )?;
         let asked = params![taken.pool, rank(taken.level), host, int(most as u64)];
         let rows = statement.query_map(asked, |row| Ok((row.get(0)?, row.get(1)?, host.to_owned())))?;

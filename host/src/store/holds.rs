@@ -103,7 +103,7 @@ impl Work<'_> {
         };
         let sql = format!(
             "SELECT seq FROM jobs INDEXED BY jobs_runnable \
-             WHERE state = 'queued' AND intent IS NULL AND due IS NULL AND pool = 0 AND priority = ?1 \
+             WHERE state = 'queued' AND intent IS NULL AND due IS NULL AND waits = 0 AND pool = 0 AND priority = ?1 \
              {reach} ORDER BY turn, seq LIMIT ?2"
         );
         for level in &hold.levels {

@@ -28,14 +28,17 @@ impl Work<'_> {
         self.check_limits(new)?;
         self.check_lane(new)?;
         self.check_destinations(&new.spec, &new.files)?;
+        let mut job = self.fresh_job(new);
+        self.look_after(&mut job.spec.after)?;
         let mut stored = StoredJob {
             seq: 0,
             entered: 1,
             claim: None,
             active: Active::default(),
-            job: self.fresh_job(new),
+            job,
         };
         self.insert_job(&mut stored, new)?;
+        self.wait_for(&stored)?;
         self.take_destinations(stored.job.id, &new.spec, &new.files)?;
         self.ledger.count_open(self.db, &stored.job.owner, 1)?;
         self.ledger.job(None, Some(stored.job.state));
@@ -132,8 +135,8 @@ impl Work<'_> {
             .prepare_cached(
                 "INSERT INTO jobs (id, owner, kind, state, priority, revision, entered, attempt, error_count, \
                  retries, created, modified, looked_after, host, bytes_known, bytes_transferred, sizes_unknown, \
-                 files_total, files_transferred, turn, pool) \
-                 VALUES (?1, ?2, ?3, ?4, ?5, 1, 1, 0, 0, 0, ?6, ?6, ?7, ?8, ?10, 0, ?11, ?9, 0, ?13, ?12)",
+                 files_total, files_transferred, turn, pool, waits) \
+                 VALUES (?1, ?2, ?3, ?4, ?5, 1, 1, 0, 0, 0, ?6, ?6, ?7, ?8, ?10, 0, ?11, ?9, 0, ?13, ?12, ?14)",
             )?
             .execute(params![
                 job.id.as_bytes(),
@@ -149,11 +152,12 @@ impl Work<'_> {
                 int(unknown),
                 pool(job.kind.family()),
                 turn,
+                job.spec.after.iter().filter(|one| !one.met).count(),
             ])?;
         stored.seq = self.db.last_insert_rowid();
         self.db
             .prepare_cached("INSERT INTO job_data (job, spec) VALUES (?1, ?2)")?
-            .execute(params![stored.seq, to_json(&new.spec)?])?;
+            .execute(params![stored.seq, to_json(&job.spec)?])?;
         if let Some(key) = &new.key {
             self.db
                 .prepare_cached("INSERT INTO job_keys (owner, key, job) VALUES (?1, ?2, ?3)")?

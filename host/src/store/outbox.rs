@@ -80,6 +80,9 @@ impl Work<'_> {
         if stored.job.state.is_final() {
             self.ledger.count_open(self.db, &stored.job.owner, -1)?;
         }
+        if let Some(outcome) = stored.job.outcome {
+            self.tell_dependents(stored.job.id, outcome)?;
+        }
         // Whoever is told what happened need not be told that something did (B-106).
         if events.is_empty() && !stored.job.state.is_final() {
             self.raise_modification(stored)?;

@@ -59,7 +59,7 @@ where
     text.parse().map_err(|why| damaged(index, why))
 }
 
-fn optional_word<T: FromStr>(row: &Row<'_>, index: usize) -> rusqlite::Result<Option<T>>
+pub(super) fn optional_word<T: FromStr>(row: &Row<'_>, index: usize) -> rusqlite::Result<Option<T>>
 where
     T::Err: std::error::Error + Send + Sync + 'static,
 {

@@ -190,8 +190,15 @@ ALTER TABLE jobs ADD COLUMN pool INTEGER NOT NULL DEFAULT 0;         -- whose sl
 UPDATE jobs SET pool = CASE kind WHEN 'batch' THEN 1 WHEN 'query' THEN 2 ELSE 0 END;
 DROP INDEX jobs_runnable;
 DROP INDEX jobs_by_host;
-CREATE INDEX jobs_runnable ON jobs (pool, priority, turn, seq, host) WHERE state = 'queued' AND intent IS NULL AND due IS NULL;
-CREATE INDEX jobs_by_host ON jobs (pool, priority, host, turn, seq) WHERE state = 'queued' AND intent IS NULL AND due IS NULL;
+ALTER TABLE jobs ADD COLUMN waits INTEGER NOT NULL DEFAULT 0;        -- ends of other jobs that it waits for
+CREATE INDEX jobs_runnable ON jobs (pool, priority, turn, seq, host) WHERE state = 'queued' AND intent IS NULL AND due IS NULL AND waits = 0;
+CREATE INDEX jobs_by_host ON jobs (pool, priority, host, turn, seq) WHERE state = 'queued' AND intent IS NULL AND due IS NULL AND waits = 0;
+CREATE TABLE dependencies (
+    ends BLOB NOT NULL,                                 -- the id of the job that is waited for
+    job INTEGER NOT NULL REFERENCES jobs (seq) ON DELETE CASCADE,
+    PRIMARY KEY (ends, job)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX dependencies_by_job ON dependencies (job);
 CREATE INDEX jobs_in_lane ON jobs (host, seq) WHERE pool = 1 AND host <> '' AND state IN ('queued', 'connecting', 'transferring', 'transient-error', 'suspended');
 CREATE TABLE activities (
     name TEXT PRIMARY KEY,

@@ -1,5 +1,6 @@
 //! The store through its own trait, on real files, with a simulated clock.
 
+mod after;
 mod bare;
 mod changes;
 mod deliveries;

@@ -2,12 +2,12 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::job::{Family, HoldReason, Job, JobState, Priority, Timestamp};
+use crate::job::{Family, HoldReason, Job, JobState, Priority, Timestamp, WantedEnd};
 
 /// What keeps a job from going on by itself right now.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct WaitView {
-    /// `slot`, `activity`, `start`, `retry`, `completion`, or a condition: `network`, `bandwidth`, `cost`, `power`,
+    /// `slot`, `activity`, `after`, `start`, `retry`, `completion`, or a condition: `network`, `bandwidth`, `cost`, `power`,
     /// `operator`.
     pub reason: String,
     /// Since when.
@@ -28,6 +28,7 @@ impl WaitView {
         let held = job.error.as_ref().filter(|_| job.due.is_none());
         let held = held.and_then(|error| HoldReason::of(error.code));
         let (reason, ends) = match (job.state, held) {
+            (JobState::Queued, _) if job.spec.after.iter().any(|one| !one.met) => after(job),
             (JobState::Queued, _) if job.due.is_some() => ("start", "its start comes".to_owned()),
             (JobState::Queued, _) if job.kind.family() != Family::Transfer => lane(job),
             (JobState::Queued, _) if job.priority == Priority::Foreground => (
@@ -55,6 +56,19 @@ impl WaitView {
             ends,
         })
     }
+}
+
+/// The jobs that must end first.
+fn after(job: &Job) -> (&'static str, String) {
+    let open = job.spec.after.iter().filter(|one| !one.met);
+    let each: Vec<String> = open
+        .map(|one| match one.wants {
+            WantedEnd::Succeeded => format!("job {} succeeds", one.job),
+            WantedEnd::Failed => format!("job {} fails", one.job),
+            WantedEnd::Any => format!("job {} ends", one.job),
+        })
+        .collect();
+    ("after", each.join(" and "))
 }
 
 /// What a job that is no transfer waits for.

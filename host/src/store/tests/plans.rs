@@ -43,6 +43,14 @@ async fn world(n: usize) -> (Bench, Bare) {
         work.command(first.job.id, &Command::Suspend)?;
         for _ in 0..n {
             work.submit(&super::lanes::call("stands"))?;
+            // And as many that wait for that.
+            let mut waits = new_job();
+            waits.spec.after = vec![crate::job::After {
+                job: first.job.id,
+                wants: crate::job::WantedEnd::Any,
+                met: false,
+            }];
+            work.submit(&waits)?;
         }
         let ended = many(work, n, "http://ended:1/x")?;
         for id in &ended {

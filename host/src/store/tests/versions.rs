@@ -29,6 +29,8 @@ async fn an_older_store_is_brought_up_with_its_jobs() {
          DROP INDEX jobs_held;
          DROP INDEX jobs_in_lane;
          DROP TABLE activities;
+         DROP TABLE dependencies;
+         ALTER TABLE jobs DROP COLUMN waits;
          ALTER TABLE jobs DROP COLUMN turn;
          ALTER TABLE jobs DROP COLUMN held;
          ALTER TABLE jobs DROP COLUMN active_ms;

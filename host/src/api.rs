@@ -33,7 +33,8 @@ use async_trait::async_trait;
 
 use crate::clock::Clock;
 use crate::job::{
-    ActivityDraft, ActivityName, ActivitySpec, BadActivity, Code, FileSpec, FileStatus, Job, PluginName, Profile,
+    ActivityDraft, ActivityName, ActivitySpec, BadActivity, Code, FileSpec, FileStatus, Job, PluginName,
+    Profile,
 };
 use crate::store::{NewJob, Store, StoreError};
 

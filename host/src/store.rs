@@ -57,7 +57,9 @@ pub use matching::{JobMatch, JobPage};
 pub use sqlite::{SqliteOptions, SqliteStore};
 pub use trace::{Did, Listener, Standing, TraceStore};
 pub use types::{
-    ActivityRow, AfterFailure, Change, Claim, ClaimDeliveries, ClaimJobs, Counts, DeliveryFilter, DeliveryRecord, FileCheckpoint, JobFilter, NewJob, PluginWrites, RetentionRule, Run, RunId, SettleResult, Settlement, Stage, StoreError, Submitted, Told, Verdict,
+    ActivityRow, AfterFailure, Change, Claim, ClaimDeliveries, ClaimJobs, Counts, DeliveryFilter,
+    DeliveryRecord, FileCheckpoint, JobFilter, NewJob, PluginWrites, RetentionRule, Run, RunId, SettleResult,
+    Settlement, Stage, StoreError, Submitted, Told, Verdict,
 };
 
 /// Durable state. Every method that changes something returns only after its commit is durable.

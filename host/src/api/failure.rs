@@ -4,7 +4,7 @@ use axum::Json;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 
-use super::view::{ErrorBody, Problem};
+use super::view::{ErrorBody, FullQueue, Problem};
 use crate::job::Code;
 use crate::store::StoreError;
 
@@ -43,8 +43,7 @@ impl ApiError {
                 message: message.into(),
                 hint: String::new(),
                 list: Vec::new(),
-                queue_depth: None,
-                retry_after_ms: None,
+                queue: None,
             },
         }
     }
@@ -92,8 +91,10 @@ impl From<StoreError> for ApiError {
             StoreError::Rejected { code, queued, .. } => {
                 let mut refusal = Self::new(StatusCode::TOO_MANY_REQUESTS, code, message)
                     .hint("nothing was recorded; submit it again later");
-                refusal.problem.queue_depth = Some(queued);
-                refusal.problem.retry_after_ms = Some(RETRY_AFTER_MS);
+                refusal.problem.queue = Some(Box::new(FullQueue {
+                    depth: queued,
+                    retry_after_ms: RETRY_AFTER_MS,
+                }));
                 refusal
             }
             StoreError::Closed => Self::busy("the host is ending").hint("ask the next host"),
@@ -120,7 +121,11 @@ fn refused(code: Code) -> StatusCode {
 
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
-        let after = self.problem.retry_after_ms.map(|ms| ms.div_ceil(1000));
+        let after = self
+            .problem
+            .queue
+            .as_ref()
+            .map(|queue| queue.retry_after_ms.div_ceil(1000));
         let body = ErrorBody { error: self.problem };
         match after {
             Some(seconds) => {
@@ -192,5 +197,21 @@ mod tests {
             let found = (error.status.as_u16(), error.problem.code);
             assert_eq!(found, (status, code), "{error:?}");
         }
+    }
+
+    #[test]
+    fn c05_a_full_queue_tells_its_depth_and_when_to_try_again() {
+        let full = StoreError::Rejected {
+            code: Code::ASYNC_WORK_REJECTED,
+            activity: "nightly".parse().unwrap(),
+            queued: 7,
+        };
+        let refusal = ApiError::from(full);
+        let queue = refusal.problem.queue.clone().unwrap();
+        assert_eq!((queue.depth, queue.retry_after_ms), (7, RETRY_AFTER_MS));
+        assert_eq!(refusal.problem.code, Code(0x8000_4029));
+        let response = refusal.into_response();
+        assert_eq!(response.status(), StatusCode::TOO_MANY_REQUESTS);
+        assert_eq!(response.headers()[header::RETRY_AFTER], "5");
     }
 }

@@ -410,12 +410,18 @@ pub struct Problem {
     /// Of a list that was refused: each entry that is wrong, as far as they were looked at.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub list: Vec<ListProblem>,
-    /// Of a full queue: how many wait in it (C-05).
+    /// The queue that was full (C-05).
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub queue_depth: Option<u64>,
+    pub queue: Option<Box<FullQueue>>,
+}
+
+/// A queue that takes no more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FullQueue {
+    /// How many wait in it.
+    pub depth: u64,
     /// When it may be worth trying again.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub retry_after_ms: Option<u64>,
+    pub retry_after_ms: u64,
 }
 
 /// What is wrong with one entry of a list.

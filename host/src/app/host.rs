@@ -166,17 +166,10 @@ async fn start_rooms(
         },
         fail_fast,
     );
-    let settings = EngineSettings {
-        slots: config.transfer.slots,
-        slots_per_host: config.transfer.slots_per_host,
-        batch_slots: config.batch.slots,
-        query_slots: config.batch.slots,
-        drain,
-    };
     let engine = Engine::new(
         Arc::clone(&store),
         clock.clone(),
-        settings,
+        engine_settings(&config),
         retention_receiver,
         runners(&config, &clock)?,
     );
@@ -286,6 +279,16 @@ fn fail_fast(config: &Config) -> FailFast {
         },
         report_dir: config.fail_fast.report_dir.clone(),
         children: Children::default(),
+    }
+}
+
+fn engine_settings(config: &Config) -> EngineSettings {
+    EngineSettings {
+        slots: config.transfer.slots,
+        slots_per_host: config.transfer.slots_per_host,
+        batch_slots: config.batch.slots,
+        query_slots: config.batch.slots,
+        drain: config.host.drain,
     }
 }
 

@@ -107,8 +107,7 @@ mod tests {
             message: "no".to_owned(),
             hint: String::new(),
             list: Vec::new(),
-            queue_depth: None,
-            retry_after_ms: None,
+            queue: None,
         };
         CliError::from(ClientError::Refused {
             status,

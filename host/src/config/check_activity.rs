@@ -65,7 +65,12 @@ fn draft(check: &mut Check<'_, '_>, name: &ActivityName, raw: &RawActivity) -> A
             .map(|at| at.value.iter().map(|hours| hours.value.0.clone()).collect()),
         deadline,
         on_host_crash: raw.on_host_crash.as_ref().map(|at| at.value),
-        handler: named(check, &key("handler"), raw.handler.as_ref(), PluginName::of_component),
+        handler: named(
+            check,
+            &key("handler"),
+            raw.handler.as_ref(),
+            PluginName::of_component,
+        ),
     }
 }
 

@@ -52,33 +52,7 @@ fn raw(config: &Config) -> RawConfig {
             report_dir: path(&config.fail_fast.report_dir),
             crash_limit: at(Whole(u64::from(config.fail_fast.crash_limit))),
         },
-        transfer: RawTransfer {
-            slots: at(Whole(config.transfer.slots as u64)),
-            slots_per_host: at(Whole(config.transfer.slots_per_host as u64)),
-            connect_timeout: at(Term(config.transfer.connect_timeout)),
-            idle_timeout: at(Term(config.transfer.idle_timeout)),
-            user_agent: at(config.transfer.user_agent.clone()),
-            ca: Some(config.transfer.ca.iter().filter_map(|file| path(file)).collect()),
-            proxy: at(config.transfer.proxy.as_words().to_owned()),
-            proxy_bypass: match config.transfer.proxy.bypass.as_str() {
-                "" => None,
-                bypass => at(bypass.to_owned()),
-            },
-            slice: at(Term(config.transfer.rules.slice)),
-            bandwidth: Some(raw_bandwidth(&config.transfer.rules.bandwidth)),
-            network: at(match config.transfer.rules.network {
-                NetworkMode::Auto => RawNetwork::Auto,
-                NetworkMode::Up => RawNetwork::Up,
-                NetworkMode::Down => RawNetwork::Down,
-            }),
-            hold: at(RawHold::of(config.transfer.rules.hold)),
-            s3: config
-                .transfer
-                .s3
-                .iter()
-                .map(|(name, bucket)| (name.clone(), raw_bucket(bucket).into()))
-                .collect(),
-        },
+        transfer: raw_transfer(config),
         batch: RawBatch {
             slots: at(Whole(config.batch.slots as u64)),
         },
@@ -105,6 +79,36 @@ fn raw(config: &Config) -> RawConfig {
             .map(|(name, activity)| (name.clone(), raw_activity(activity)))
             .collect(),
         subscribe: config.subscriptions.iter().map(raw_subscription).collect(),
+    }
+}
+
+fn raw_transfer(config: &Config) -> RawTransfer {
+    RawTransfer {
+        slots: at(Whole(config.transfer.slots as u64)),
+        slots_per_host: at(Whole(config.transfer.slots_per_host as u64)),
+        connect_timeout: at(Term(config.transfer.connect_timeout)),
+        idle_timeout: at(Term(config.transfer.idle_timeout)),
+        user_agent: at(config.transfer.user_agent.clone()),
+        ca: Some(config.transfer.ca.iter().filter_map(|file| path(file)).collect()),
+        proxy: at(config.transfer.proxy.as_words().to_owned()),
+        proxy_bypass: match config.transfer.proxy.bypass.as_str() {
+            "" => None,
+            bypass => at(bypass.to_owned()),
+        },
+        slice: at(Term(config.transfer.rules.slice)),
+        bandwidth: Some(raw_bandwidth(&config.transfer.rules.bandwidth)),
+        network: at(match config.transfer.rules.network {
+            NetworkMode::Auto => RawNetwork::Auto,
+            NetworkMode::Up => RawNetwork::Up,
+            NetworkMode::Down => RawNetwork::Down,
+        }),
+        hold: at(RawHold::of(config.transfer.rules.hold)),
+        s3: config
+            .transfer
+            .s3
+            .iter()
+            .map(|(name, bucket)| (name.clone(), raw_bucket(bucket).into()))
+            .collect(),
     }
 }
 

@@ -14,7 +14,9 @@ use crate::job::{Command, DeliveryId, FileStatus, Job, JobId, PluginName, Router
 
 use super::writer::FULL;
 use super::{
-    ActivityRow, Change, Claim, ClaimDeliveries, ClaimJobs, Counts, DeliveryFilter, DeliveryRecord, HoldJobs, JobFilter, JobMatch, JobPage, Lanes, NewJob, RetentionRule, Run, RunId, SettleResult, Settlement, Store, StoreError, Submitted, Told,
+    ActivityRow, Change, Claim, ClaimDeliveries, ClaimJobs, Counts, DeliveryFilter, DeliveryRecord, HoldJobs,
+    JobFilter, JobMatch, JobPage, Lanes, NewJob, RetentionRule, Run, RunId, SettleResult, Settlement, Store,
+    StoreError, Submitted, Told,
 };
 
 words! {

@@ -19,7 +19,9 @@ use super::open::{Opened, open_writer, unusable};
 use super::rows::{load_files, load_job};
 use super::writer::{DAMAGED, Damage, Done, Work, Writer, keep_plans};
 use super::{
-    ActivityRow, Change, Claim, ClaimDeliveries, ClaimJobs, Counts, DeliveryFilter, DeliveryRecord, HoldJobs, JobFilter, JobMatch, JobPage, Lanes, NewJob, RetentionRule, Run, RunId, SettleResult, Settlement, Store, StoreError, Submitted, Told, lanes, list, read, tally,
+    ActivityRow, Change, Claim, ClaimDeliveries, ClaimJobs, Counts, DeliveryFilter, DeliveryRecord, HoldJobs,
+    JobFilter, JobMatch, JobPage, Lanes, NewJob, RetentionRule, Run, RunId, SettleResult, Settlement, Store,
+    StoreError, Submitted, Told, lanes, list, read, tally,
 };
 
 /// Changes a watcher may lag behind before it must look for itself.

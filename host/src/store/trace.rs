@@ -10,7 +10,9 @@ use tokio::sync::broadcast;
 use crate::job::{Command, DeliveryId, FileStatus, Job, JobId, PluginName, Router, Timestamp};
 
 use super::{
-    ActivityRow, AfterFailure, Change, Claim, ClaimDeliveries, ClaimJobs, Counts, DeliveryFilter, DeliveryRecord, HoldJobs, JobFilter, JobMatch, JobPage, Lanes, NewJob, RetentionRule, Run, RunId, SettleResult, Settlement, Store, StoreError, Submitted, Told, Verdict,
+    ActivityRow, AfterFailure, Change, Claim, ClaimDeliveries, ClaimJobs, Counts, DeliveryFilter,
+    DeliveryRecord, HoldJobs, JobFilter, JobMatch, JobPage, Lanes, NewJob, RetentionRule, Run, RunId,
+    SettleResult, Settlement, Store, StoreError, Submitted, Told, Verdict,
 };
 
 /// Rows that a line shows; far more than a test makes.

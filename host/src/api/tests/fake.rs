@@ -13,7 +13,9 @@ use crate::job::{
     JobState, PluginName, Profile, Progress, Router, Timestamp, apply,
 };
 use crate::store::{
-    ActivityRow, Change, Claim, ClaimDeliveries, ClaimJobs, Counts, DeliveryFilter, DeliveryRecord, HoldJobs, JobFilter, JobMatch, JobPage, Lanes, NewJob, RetentionRule, Run, RunId, SettleResult, Settlement, Store, StoreError, Submitted, Told,
+    ActivityRow, Change, Claim, ClaimDeliveries, ClaimJobs, Counts, DeliveryFilter, DeliveryRecord, HoldJobs,
+    JobFilter, JobMatch, JobPage, Lanes, NewJob, RetentionRule, Run, RunId, SettleResult, Settlement, Store,
+    StoreError, Submitted, Told,
 };
 
 pub(super) struct FakeStore {

@@ -7,8 +7,8 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Backoff, BatchSpec, Code, ErrorInfo, JobId, NotifyFlag, OwnerName, PluginName, Profile, Progress,
-    QuerySpec, ReplyProgress, Timestamp, TransferSpec,
+    Backoff, BatchSpec, CallState, Code, ErrorInfo, JobId, NotifyFlag, OwnerName, PluginName, Profile,
+    Progress, QuerySpec, ReplyProgress, Timestamp, TransferSpec,
 };
 
 /// A word that names none of the values of an enumeration.
@@ -353,6 +353,9 @@ pub struct Job {
     pub reply: Option<ReplyProgress>,
     /// The error object, while it lives (B-80); a final job keeps its last one.
     pub error: Option<ErrorInfo>,
+    /// What only a batch job has beside its state.
+    #[serde(default, skip_serializing_if = "CallState::is_default")]
+    pub call: CallState,
     /// What its submitter fixed.
     #[serde(flatten)]
     pub spec: JobSpec,

@@ -59,6 +59,8 @@ impl NotifyFlag {
             EventKind::FileTransferred => Some(Self::FileTransferred),
             EventKind::OnEnded
             | EventKind::OnError
+            | EventKind::FinalServerRetry
+            | EventKind::FinalClientRetry
             | EventKind::OnObjectReady
             | EventKind::OnProgress
             | EventKind::OnObjectPut

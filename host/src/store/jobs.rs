@@ -94,6 +94,7 @@ impl Work<'_> {
             attempt: 0,
             error_count: 0,
             retries: 0,
+            call: crate::job::CallState::default(),
             no_progress_since: None,
             due: None,
             created: self.now,
@@ -165,6 +166,8 @@ impl Work<'_> {
         for one in writes {
             self.write_state(&one.plugin, &one.writes)?;
         }
+        // Where no handler is told of a failed call, the next to be asked is asked at once.
+        self.ask_finally(&mut stored)?;
         Ok(stored.job)
     }
 

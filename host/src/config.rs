@@ -7,6 +7,7 @@
 
 mod bandwidth;
 mod check;
+mod check_batch;
 mod check_grant;
 mod check_plugin;
 mod check_rules;
@@ -17,6 +18,7 @@ mod explain;
 mod live;
 mod load;
 mod raw;
+mod raw_batch;
 mod raw_either;
 mod raw_rules;
 mod read;
@@ -30,6 +32,7 @@ mod value_rules;
 mod tests;
 
 pub use bandwidth::{BandwidthConfig, Rates, Window};
+pub use check_batch::{BatchConfig, Unrecoverable};
 pub use error::{ConfigError, ConfigErrors};
 pub use load::client_socket;
 pub use schema::schema;
@@ -79,6 +82,8 @@ pub struct Config {
     pub fail_fast: FailFastConfig,
     /// `[transfer]`
     pub transfer: TransferConfig,
+    /// `[batch]`
+    pub batch: BatchConfig,
     /// `[retention]`
     pub retention: RetentionConfig,
     /// `[log]`

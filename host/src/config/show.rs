@@ -6,14 +6,15 @@ use super::raw::{
     RawConfig, RawDir, RawDirTable, RawFailFast, RawFormat, RawGrant, RawHost, RawLadder, RawLimits, RawLog,
     RawMode, RawOn, RawPlugin, RawPolicy, RawRetention, RawS3, RawSubscribe, RawTransfer,
 };
+use super::raw_batch::{RawBatch, RawHostCrash, RawRetry, RawUnrecoverable};
 use super::raw_rules::{RawBandwidth, RawDay, RawHold, RawNetwork, RawWindow};
 use super::value::{At, Fraction, Size, Term, TermOrNever, Whole};
 use super::value_rules::{Moment, Rate};
 use super::{
-    BandwidthConfig, Config, DirGrant, FailFastMode, Grant, LogFormat, NetworkMode, Origin, PluginConfig,
-    S3Config, Subscription, Window,
+    BandwidthConfig, BatchConfig, Config, DirGrant, FailFastMode, Grant, LogFormat, NetworkMode, Origin,
+    PluginConfig, S3Config, Subscription, Unrecoverable, Window,
 };
-use crate::job::{FailureClass, Policy, SecretRef};
+use crate::job::{FailureClass, OnHostCrash, Policy, SecretRef};
 
 impl Config {
     /// The effective configuration as TOML: every key, paths absolute. Read again it gives the
@@ -78,6 +79,7 @@ fn raw(config: &Config) -> RawConfig {
                 .map(|(name, bucket)| (name.clone(), raw_bucket(bucket).into()))
                 .collect(),
         },
+        batch: raw_batch(&config.batch),
         retention: RawRetention {
             finished: keep(config.retention.finished),
             failed: keep(config.retention.failed),
@@ -96,6 +98,28 @@ fn raw(config: &Config) -> RawConfig {
             .map(|(name, plugin)| (name.clone(), raw_plugin(plugin)))
             .collect(),
         subscribe: config.subscriptions.iter().map(raw_subscription).collect(),
+    }
+}
+
+fn raw_batch(batch: &BatchConfig) -> RawBatch {
+    RawBatch {
+        slots: at(Whole(batch.slots as u64)),
+        deadline: at(TermOrNever(batch.deadline.map(Term))),
+        output: at(Size(batch.output)),
+        unrecoverable: at(match batch.unrecoverable {
+            Unrecoverable::Record => RawUnrecoverable::Record,
+            Unrecoverable::FailFast => RawUnrecoverable::FailFast,
+        }),
+        on_host_crash: at(match batch.on_host_crash {
+            OnHostCrash::Error => RawHostCrash::Error,
+            OnHostCrash::Rerun => RawHostCrash::Rerun,
+        }),
+        crash_limit: at(Whole(u64::from(batch.crash_limit))),
+        retry: batch.retry.map(|ladder| RawRetry {
+            base: at(Term(ladder.base)),
+            levels: at(Whole(u64::from(ladder.levels))),
+            tries: at(Whole(u64::from(ladder.tries))),
+        }),
     }
 }
 

@@ -217,7 +217,7 @@ fn c46_an_attempt_is_counted_before_it_begins() {
 }
 
 #[test]
-fn c46_a_call_running_at_crash_after_crash_is_not_run_again() {
+fn cj07_a_call_running_at_crash_after_crash_is_not_run_again() {
     let mut suspect = call(JobState::Queued, |spec| {
         spec.on_host_crash = Some(OnHostCrash::Rerun)
     });
@@ -233,7 +233,7 @@ fn c46_a_call_running_at_crash_after_crash_is_not_run_again() {
 }
 
 #[test]
-fn c46_only_crashes_in_a_row_count() {
+fn cj07_only_crashes_in_a_row_count() {
     let mut suspect = call(JobState::Queued, |spec| {
         spec.on_host_crash = Some(OnHostCrash::Rerun)
     });
@@ -261,7 +261,7 @@ fn c46_only_crashes_in_a_row_count() {
 }
 
 #[test]
-fn c46_a_handler_that_has_it_run_again_does_not_forget_the_crashes() {
+fn cj07_a_handler_that_has_it_run_again_does_not_forget_the_crashes() {
     let mut suspect = call(JobState::Transferring, |spec| spec.crash_limit = Some(3));
     for crashes in 1..3 {
         then(&mut suspect, &interrupted(true));

@@ -6,6 +6,7 @@
 //! Every answer that is not a success is `{"error": {"code", "name", "message", "hint"}}`; the
 //! HTTP status says which family it is of (see [`failure::ApiError`]).
 
+mod batch;
 mod body;
 mod change;
 pub mod client;
@@ -31,7 +32,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 use crate::clock::Clock;
-use crate::job::{Code, FileSpec, FileStatus, Job, PluginName, Profile};
+use crate::job::{Code, FileSpec, FileStatus, Job, JobId, OutputAsk, OutputPage, PluginName, Profile};
 use crate::store::{NewJob, Store, StoreError};
 
 pub use server::serve;
@@ -69,6 +70,20 @@ pub trait HostHandle: Send + Sync + 'static {
 
     /// Whether the host is ending.
     fn is_draining(&self) -> bool;
+
+    /// Fills in what holds for a job that does not say it itself, for as long as it is there.
+    fn complete_submit(&self, _new: &mut NewJob) {}
+
+    /// A piece of what a batch job printed. Reads the disk, so it is called where blocking does no harm.
+    ///
+    /// # Errors
+    /// The code, and a sentence that says why it cannot be read.
+    fn output(&self, _job: JobId, ask: &OutputAsk) -> Result<OutputPage, (Code, String)> {
+        Ok(OutputPage {
+            next: ask.offset,
+            ..OutputPage::default()
+        })
+    }
 
     /// Whether a job can be accepted: its files are of a kind that can be run, its handler is known.
     /// Looks at the file system, so it is called where blocking does no harm.

@@ -4,6 +4,7 @@
 //! [`run_client`], [`Task::Local`] to `app`, which needs no host for it.
 
 mod args;
+mod args_batch;
 mod args_delivery;
 mod args_http;
 mod args_job;
@@ -11,6 +12,7 @@ mod args_limits;
 mod args_notify;
 mod args_placing;
 mod args_upload;
+mod batch;
 mod change;
 mod delivery;
 mod error;
@@ -24,6 +26,7 @@ mod language;
 mod list;
 mod output;
 mod plugin;
+mod show_batch;
 mod show_http;
 mod status;
 mod submit;
@@ -44,6 +47,7 @@ pub use args::{
     Args, Command, ConfigCommand, DbCommand, DownloadArgs, Global, SetFileArgs, SubmitArgs, SubmitCommand,
     SubmitOptions, completions, parse, parse_from,
 };
+pub use args_batch::{BatchArgs, CallArgs, CallOptions, LaunchArgs, LogArgs, RequeueArgs};
 pub use args_delivery::{
     DeliveryChoice, DeliveryCommand, DeliveryFilters, PluginAddArgs, PluginCommand, PluginRemoveArgs,
 };

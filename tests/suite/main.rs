@@ -1,6 +1,7 @@
 //! One test binary, a module per promise.
 
 mod bad_servers;
+mod batch;
 mod cli;
 mod crashes;
 mod deliveries;

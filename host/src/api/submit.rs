@@ -98,7 +98,8 @@ async fn accept(
 ) -> Result<Vec<NewJob>, ApiError> {
     let host = Arc::clone(&api.host);
     let check = move |request| {
-        let job = new_job(request, owner.clone(), profile)?;
+        let mut job = new_job(request, owner.clone(), profile)?;
+        host.complete_submit(&mut job);
         host.check_submit(&job)
             .map_err(|(code, message)| ApiError::submission(code, message))?;
         Ok(job)

@@ -11,6 +11,10 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 pub use crate::job::{
+    ActivityName, BatchSpec, CallLadder, CallSpec, CallState, CommandSpec, DeadCall, OnHostCrash, OutputPage,
+    OutputStream, Work,
+};
+pub use crate::job::{
     AuthScheme, AuthTarget, Credential, FileRange, Header, HttpSpec, NotifyFlag, ProxySpec, Redirects,
     SecretRef, StatusClass, TlsSpec, UnknownCode,
 };
@@ -102,6 +106,12 @@ pub struct JobView {
     /// What only transfers have, without values that open a door.
     #[serde(default, skip_serializing_if = "TransferSpec::is_default")]
     pub transfer: TransferSpec,
+    /// What a batch job runs, without what may be secret or long.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub batch: Option<BatchSpec>,
+    /// How a call stands beside its state.
+    #[serde(default, skip_serializing_if = "CallState::is_default")]
+    pub call: CallState,
     /// What its handlers are told; absent, as they are subscribed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub notify: Option<BTreeSet<NotifyFlag>>,
@@ -151,6 +161,8 @@ impl From<&Job> for JobView {
             context: spec.context.clone(),
             notify_command: spec.notify_command.clone(),
             transfer: spec.transfer().shown(),
+            batch: spec.batch.as_ref().map(|batch| batch.shown()),
+            call: job.call,
             notify: spec.notify.clone(),
             notify_interval_ms: millis(spec.notify_interval),
             error: job.error.as_ref().map(|error| ErrorView::of(error, spec.profile)),

@@ -40,6 +40,11 @@ pub(super) async fn run_job(
             why.clone()
         }
         (RunEnd::Stopped, None) => Command::Yield,
+        (RunEnd::Interrupted { .. }, Some(why)) => why.clone(),
+        (RunEnd::Interrupted { error }, None) => Command::Interrupted {
+            error,
+            crashed: false,
+        },
         (RunEnd::Finished, _) => Command::Finished {
             at: clock.now(),
             files,
@@ -56,6 +61,9 @@ pub(super) async fn run_job(
         match store.conclude(id, command.clone(), writes.clone()).await {
             Ok(job) => {
                 tracing::info!(state = %job.state, "run ended: {}", command.verb());
+                if let Some(runner) = &runner {
+                    runner.ended(&job).await;
+                }
                 job.intent?;
                 return Some(carry_out(job, runner, store, clock).await);
             }

@@ -199,6 +199,7 @@ impl Engine {
             host: host_of(&run),
             level,
             is_transfer: run.job.kind.family() == Family::Transfer,
+            is_batch: run.job.kind.family() == Family::Batch,
             began: now,
             resumable: Arc::clone(&control.resumable),
             slice_over: false,

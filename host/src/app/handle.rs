@@ -16,7 +16,9 @@ use crate::config::{Config, FailFastMode, Overrides, TransferRules};
 use crate::dispatch::{ConfigRouter, Policies};
 use crate::engine::batch::{BatchRules, Outputs};
 use crate::engine::transfer;
-use crate::job::{Code, FileSpec, FileStatus, Job, JobId, OutputAsk, OutputPage, PluginName, Profile, Timestamp};
+use crate::job::{
+    Code, FileSpec, FileStatus, Job, JobId, OutputAsk, OutputPage, PluginName, Profile, Timestamp,
+};
 use crate::plugin::{PluginInfo, PluginRoom};
 use crate::store::{NewJob, RetentionRule, Store, StoreError};
 

@@ -17,7 +17,8 @@ use tokio_util::sync::CancellationToken;
 use crate::config::{BatchConfig, Unrecoverable};
 use crate::fail_fast::{Children, FailFast, Report};
 use crate::job::{
-    BatchSpec, CallSpec, Code, ErrorContext, ErrorInfo, FileStatus, Job, JobState, Outcome, Timestamp, Work,
+    BatchSpec, CallSpec, Code, ErrorContext, ErrorInfo, FileStatus, Job, JobState, Outcome, StateWrite,
+    Timestamp, Work,
 };
 use crate::store::{DeliveryFilter, Run, Store};
 
@@ -31,7 +32,12 @@ pub use rules::BatchRules;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum CallEnd {
     /// It returned what it was asked for.
-    Returned(String),
+    Returned {
+        /// What it said.
+        output: String,
+        /// What it wrote to its state, to be committed with the end of the run.
+        writes: Vec<StateWrite>,
+    },
     /// It returned a failure: transient ones are worth another try.
     Failed {
         /// Its own code.
@@ -117,6 +123,7 @@ impl BatchRunner {
         if control.connected().await.is_err() {
             return RunEnd::Stopped;
         }
+        let component = call.component.clone();
         let call = ComponentCall {
             call,
             job,
@@ -124,15 +131,14 @@ impl BatchRunner {
             stop: control.stop.clone(),
         };
         let ended = components.call(call).await;
-        if control.stop.is_cancelled() && !matches!(ended, Ok(CallEnd::Returned(_))) {
+        if control.stop.is_cancelled() && !matches!(ended, Ok(CallEnd::Returned { .. })) {
             return interrupted(job, control.clock.now());
         }
         match ended {
-            Ok(CallEnd::Returned(said)) => {
-                self.parts
-                    .outputs
-                    .keep(job.id, job.attempt, said.as_bytes())
-                    .await;
+            Ok(CallEnd::Returned { output, writes }) => {
+                let outputs = &self.parts.outputs;
+                outputs.keep(job.id, job.attempt, output.as_bytes()).await;
+                control.keep_writes(component, writes);
                 RunEnd::Finished
             }
             Ok(CallEnd::Failed {

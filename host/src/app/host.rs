@@ -149,25 +149,14 @@ async fn start_rooms(
     } = options;
     let listener = listen(&config)?;
     let outputs = Outputs::new(&config.host.state_dir, config.batch.output);
-    let batch = BatchRunner::new(BatchParts {
-        config: config.batch.clone(),
-        program: compiler.clone(),
-        outputs: outputs.clone(),
-        children: fail_fast.children.clone(),
-        grace: TERM_GRACE.min(config.host.drain / 4),
-        fail_fast: fail_fast.clone(),
-        store: Arc::clone(&store),
-        components: None,
-    });
+    let batch = batch_runner(&config, &compiler, &outputs, &fail_fast, &store);
     let room = open_room(&config, compiler, fail_fast.children.clone(), &clock)?;
     tokio::select! {
         () = load_plugins(&room) => {}
         () = hurry.cancelled() => {}
     }
 
-    let mut policies = Policies::new(config.plugins.clone(), config.fail_fast.crash_limit);
-    policies.ignore_handler_failures = ignore_handler_failures;
-    let policies = Arc::new(RwLock::new(policies));
+    let policies = Arc::new(RwLock::new(policies(&config, ignore_handler_failures)));
     let (retention_sender, retention_receiver) = watch::channel(retention(&config));
     let drain = config.host.drain;
     let dispatcher = Dispatcher::new(
@@ -219,6 +208,31 @@ async fn start_rooms(
         shared,
         store,
         drain,
+    })
+}
+
+fn policies(config: &Config, ignore_handler_failures: bool) -> Policies {
+    let mut policies = Policies::new(config.plugins.clone(), config.fail_fast.crash_limit);
+    policies.ignore_handler_failures = ignore_handler_failures;
+    policies
+}
+
+fn batch_runner(
+    config: &Config,
+    program: &Path,
+    outputs: &Outputs,
+    fail_fast: &FailFast,
+    store: &Arc<dyn Store>,
+) -> BatchRunner {
+    BatchRunner::new(BatchParts {
+        config: config.batch.clone(),
+        program: program.to_owned(),
+        outputs: outputs.clone(),
+        children: fail_fast.children.clone(),
+        grace: TERM_GRACE.min(config.host.drain / 4),
+        fail_fast: fail_fast.clone(),
+        store: Arc::clone(store),
+        components: None,
     })
 }
 

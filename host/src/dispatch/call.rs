@@ -28,12 +28,12 @@ pub(super) async fn call(
         Stage::Handler | Stage::Command => delivery.event,
     };
     // A subscription may have been written before the component was there; a function that it does not
-    // export counts as S_OK (B-158).
+    // export counts as S_OK (B-158). The last step of a policy is only taken where there is one.
     let missing = handlers
         .exports()
         .get(&delivery.plugin)
         .is_some_and(|known| !known.functions.contains(&event));
-    if missing {
+    if missing && delivery.stage != Stage::Final {
         return (nothing_to_say(), Vec::new());
     }
     let call = Call {

@@ -7,6 +7,7 @@
 //! HTTP status says which family it is of (see [`failure::ApiError`]).
 
 mod activities;
+mod batch;
 mod body;
 mod change;
 pub mod client;
@@ -33,8 +34,8 @@ use async_trait::async_trait;
 
 use crate::clock::Clock;
 use crate::job::{
-    ActivityDraft, ActivityName, ActivitySpec, BadActivity, Code, FileSpec, FileStatus, Job, PluginName,
-    Profile,
+    ActivityDraft, ActivityName, ActivitySpec, BadActivity, Code, FileSpec, FileStatus, Job, JobId,
+    OutputAsk, OutputPage, PluginName, Profile,
 };
 use crate::store::{NewJob, Store, StoreError};
 
@@ -88,6 +89,20 @@ pub trait HostHandle: Send + Sync + 'static {
 
     /// Whether the host is ending.
     fn is_draining(&self) -> bool;
+
+    /// Fills in what holds for a job that does not say it itself, for as long as it is there.
+    fn complete_submit(&self, _new: &mut NewJob) {}
+
+    /// A piece of what a batch job printed. Reads the disk, so it is called where blocking does no harm.
+    ///
+    /// # Errors
+    /// The code, and a sentence that says why it cannot be read.
+    fn output(&self, _job: JobId, ask: &OutputAsk) -> Result<OutputPage, (Code, String)> {
+        Ok(OutputPage {
+            next: ask.offset,
+            ..OutputPage::default()
+        })
+    }
 
     /// Says of each job of a list whether it can be accepted: its files are of a kind that can be run, its
     /// handler is known. Looks at the file system, so it is called where blocking does no harm.

@@ -60,6 +60,8 @@ fn run_local(command: Local, global: &crate::cli::Global) -> ExitStatus {
             input,
             output: compiled,
         } => local::compile_component(&input, &compiled),
+        Local::ReapChildren => Ok(local::reap_children()),
+        Local::LaunchCommand(launch) => Ok(local::launch_command(&launch)),
     };
     output.finish(result)
 }

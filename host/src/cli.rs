@@ -6,6 +6,7 @@
 mod activity;
 mod args;
 mod args_activity;
+mod args_batch;
 mod args_delivery;
 mod args_http;
 mod args_job;
@@ -13,6 +14,7 @@ mod args_limits;
 mod args_notify;
 mod args_placing;
 mod args_upload;
+mod batch;
 mod change;
 mod delivery;
 mod error;
@@ -26,6 +28,7 @@ mod language;
 mod list;
 mod output;
 mod plugin;
+mod show_batch;
 mod show_http;
 mod status;
 mod submit;
@@ -47,6 +50,7 @@ pub use args::{
     SubmitOptions, completions, parse, parse_from,
 };
 pub use args_activity::{ActivityCommand, ActivityCreateArgs};
+pub use args_batch::{BatchArgs, CallArgs, CallOptions, LaunchArgs, LogArgs, RequeueArgs};
 pub use args_delivery::{
     DeliveryChoice, DeliveryCommand, DeliveryFilters, PluginAddArgs, PluginCommand, PluginRemoveArgs,
 };

@@ -8,6 +8,7 @@
 mod bandwidth;
 mod check;
 mod check_activity;
+mod check_batch;
 mod check_grant;
 mod check_plugin;
 mod check_rules;
@@ -19,6 +20,7 @@ mod live;
 mod load;
 mod raw;
 mod raw_activity;
+mod raw_batch;
 mod raw_either;
 mod raw_rules;
 mod read;
@@ -32,6 +34,7 @@ mod value_rules;
 mod tests;
 
 pub use bandwidth::{BandwidthConfig, Rates, Window};
+pub use check_batch::{BatchConfig, Unrecoverable};
 pub use error::{ConfigError, ConfigErrors};
 pub use load::client_socket;
 pub use schema::schema;
@@ -157,13 +160,6 @@ pub struct TransferConfig {
     pub rules: TransferRules,
     /// The buckets that `s3://BUCKET/KEY` may name.
     pub s3: BTreeMap<String, S3Config>,
-}
-
-/// `[batch]`
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct BatchConfig {
-    /// Batch jobs at the same time (default: as many as the machine has processors, C-58).
-    pub slots: usize,
 }
 
 /// When and how fast transfers run: the keys of `[transfer]` that apply live.

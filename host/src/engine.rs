@@ -3,6 +3,7 @@
 //! changes.
 
 mod bandwidth;
+pub mod batch;
 mod intents;
 pub mod memory;
 pub mod network;

@@ -3,18 +3,21 @@
 //! What must be durable is committed by the caller before it comes here. A watchdog ends the process
 //! even when writing the report hangs.
 
-use std::collections::BTreeSet;
+mod children;
+mod reaper;
+
 use std::fs::OpenOptions;
 use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use rustix::process::{Pid, Signal, kill_process_group};
 use serde::Serialize;
 
 use crate::job::{DeliveryId, FailureRecord, JobId, PluginName, Timestamp};
+
+pub use children::{Children, Group, Registered};
+pub use reaper::reap;
 
 /// The process ends after this long whatever hangs.
 const WATCHDOG: Duration = Duration::from_secs(5);
@@ -67,66 +70,6 @@ pub struct FailFast {
     pub report_dir: PathBuf,
     /// Children that must not outlive the host.
     pub children: Children,
-}
-
-/// Process groups started by the host.
-#[derive(Clone, Debug, Default)]
-pub struct Children(Arc<Mutex<BTreeSet<i32>>>);
-
-/// Keeps a group registered while its command runs.
-#[derive(Debug)]
-pub struct Registered {
-    children: Children,
-    group: i32,
-}
-
-impl Children {
-    /// Registers the process group led by `pid`.
-    #[must_use]
-    pub fn register(&self, pid: u32) -> Registered {
-        let group = i32::try_from(pid).unwrap_or(0);
-        if let Ok(mut groups) = self.0.lock() {
-            groups.insert(group);
-        }
-        Registered {
-            children: self.clone(),
-            group,
-        }
-    }
-
-    /// Kills every registered group.
-    pub fn kill_all(&self) {
-        // A poisoned lock must not save a child.
-        let groups = match self.0.lock() {
-            Ok(groups) => groups.clone(),
-            Err(poisoned) => poisoned.into_inner().clone(),
-        };
-        for group in groups {
-            kill_group(group);
-        }
-    }
-}
-
-impl Registered {
-    /// Kills the group now.
-    pub fn kill(&self) {
-        kill_group(self.group);
-    }
-}
-
-impl Drop for Registered {
-    fn drop(&mut self) {
-        if let Ok(mut groups) = self.children.0.lock() {
-            groups.remove(&self.group);
-        }
-    }
-}
-
-fn kill_group(group: i32) {
-    if let Some(group) = Pid::from_raw(group) {
-        // It may have ended already.
-        let _ = kill_process_group(group, Signal::KILL);
-    }
 }
 
 impl FailFast {

@@ -25,6 +25,7 @@ mod law;
 mod legal;
 mod model;
 mod notify;
+mod output;
 mod plan;
 mod policy;
 mod profile;
@@ -38,7 +39,10 @@ mod transfer;
 pub use activity::{Activities, Activity, ActivityDraft, ActivitySpec, BadActivity, LaneOrder, PoolKind};
 pub use advice::Nature;
 pub use after::{After, NoAfter, WantedEnd};
-pub use batch::{BatchSpec, CallSpec, CommandSpec, OnHostCrash, Work};
+pub use batch::{
+    BatchSpec, CallLadder, CallSpec, CallState, CommandSpec, DeadCall, LEVELS_MAX, OnHostCrash, TRIES_MAX,
+    Work,
+};
 pub use change::{JobChange, PropertyError};
 pub use code::{Code, UnknownCode};
 pub use command::{Command, Due, FilesChange, Refusal, Transition};
@@ -57,6 +61,7 @@ pub use legal::legal_verbs;
 pub(crate) use model::words;
 pub use model::{Family, Intent, Job, JobKind, JobSpec, JobState, Outcome, Priority, UnknownWord};
 pub use notify::{FlagsRefused, NotifyFlag};
+pub use output::{OutputAsk, OutputPage, OutputStream};
 pub use plan::{Checksum, FILE_BYTES_MAX, FilePlan, FileRange, MIRRORS_MAX, Piece, RANGES_MAX, SumKind};
 pub use policy::{FailurePolicy, Ladder, Next, Policy, Then, Tries, jitter_fraction, next_step};
 pub use profile::{Backoff, Profile};
@@ -76,6 +81,8 @@ pub use transfer::{
 
 #[cfg(test)]
 mod code_tests;
+#[cfg(test)]
+mod law_batch_tests;
 #[cfg(test)]
 mod law_matrix;
 #[cfg(test)]

@@ -46,10 +46,6 @@ use crate::job::{
 pub enum Function {
     /// The function of an event.
     Event(EventKind),
-    /// `final-retry.final-server-retry`
-    FinalServerRetry,
-    /// `final-retry.final-client-retry`
-    FinalClientRetry,
     /// `service-call.on-call`
     OnCall,
     /// `provider.fetch`
@@ -68,8 +64,6 @@ impl Function {
     pub const fn name(self) -> &'static str {
         match self {
             Self::Event(kind) => kind.as_str(),
-            Self::FinalServerRetry => "final-server-retry",
-            Self::FinalClientRetry => "final-client-retry",
             Self::OnCall => "on-call",
             Self::Fetch => "fetch",
         }

@@ -12,6 +12,7 @@ mod change;
 mod claims;
 mod destinations;
 mod fault;
+mod finally;
 mod holds;
 mod jobs;
 mod journal;

@@ -134,6 +134,7 @@ pub fn call() -> Call {
         attempt: 1,
         error_count: 1,
         retries: 0,
+        call: sexton::job::CallState::default(),
         no_progress_since: None,
         reply: None,
         due: None,

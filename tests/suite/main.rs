@@ -2,6 +2,7 @@
 
 mod activities;
 mod bad_servers;
+mod batch;
 mod cli;
 mod crashes;
 mod deliveries;

@@ -115,3 +115,58 @@ fn d18_no_properties_by_number() {
 fn d23_no_cache_hosts() {
     refused("cache_host", "D-23");
 }
+
+#[test]
+fn c13_no_brackets_within_a_call() {
+    refused("scope", "C-13");
+}
+
+#[test]
+fn c14_no_outcome_of_brackets() {
+    refused("scope_status", "C-14");
+}
+
+#[test]
+fn c15_no_activity_without_a_configuration() {
+    refused("mts_activity", "C-15");
+}
+
+#[test]
+fn c20_no_transactions() {
+    refused("transaction", "C-20");
+}
+
+#[test]
+fn c21_no_weaker_isolation() {
+    refused("isolation", "C-21");
+}
+
+#[test]
+fn c22_no_time_out_of_a_transaction() {
+    refused("transaction_timeout", "C-22");
+}
+
+#[test]
+fn c23_no_transaction_of_ones_own() {
+    refused("bring_your_own_transaction", "C-23");
+}
+
+#[test]
+fn c24_no_description_of_a_transaction() {
+    refused("transaction_description", "C-24");
+}
+
+#[test]
+fn c27_no_partitions() {
+    refused("partition", "C-27");
+}
+
+#[test]
+fn c29_no_intrinsics() {
+    refused("intrinsics", "C-29");
+}
+
+#[test]
+fn c62_no_activation_just_in_time() {
+    refused("just_in_time_activation", "C-62");
+}

@@ -13,7 +13,7 @@ use bytes::Bytes;
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Incoming;
 use hyper::client::conn::http1;
-use hyper::header::{CONTENT_TYPE, HOST};
+use hyper::header::{CONTENT_TYPE, HOST, HeaderName};
 use hyper::{Method, Request, Response};
 use hyper_util::rt::TokioIo;
 use serde::Serialize;
@@ -21,15 +21,16 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 use tokio::net::UnixStream;
 
+use super::batch::{ATTEMPT, DROPPED, NEXT};
 use super::query::encode;
 use super::request::{
     ActivityRequest, CompleteRequest, DeliveryQuery, DeliverySelection, FileRequest, JobQuery, JobVerb,
-    PageQuery, PrefixRequest, RemoteRequest, ReplyRequest, ResumeRequest, SubmitRequest,
+    OutputQuery, PageQuery, PrefixRequest, RemoteRequest, ReplyRequest, ResumeRequest, SubmitRequest,
 };
 use super::view::{
     ActivitiesView, ActivityName, ActivityView, CountView, DeliveriesView, DeliveryId, DeliveryRecord,
-    ErrorBody, ErrorView, FilesView, JobId, JobView, JobsView, PluginName, PluginsView, Priority, Problem,
-    RenamedView, StatusView, SubmittedView,
+    ErrorBody, ErrorView, FilesView, JobId, JobView, JobsView, OutputPage, PluginName, PluginsView, Priority,
+    Problem, RenamedView, StatusView, SubmittedView,
 };
 
 pub use watch::Watch;
@@ -149,10 +150,38 @@ impl Client {
             JobVerb::SetValidation(request) => self.post(&path, &request).await,
             JobVerb::Resume { after_ms } => self.post(&path, &ResumeRequest { after_ms }).await,
             JobVerb::CompleteWhole => self.post(&path, &CompleteRequest { require_all: true }).await,
-            JobVerb::Suspend | JobVerb::Cancel | JobVerb::Complete | JobVerb::TakeOwnership => {
-                self.ask(Method::POST, &path, Bytes::new()).await
-            }
+            JobVerb::Suspend
+            | JobVerb::Cancel
+            | JobVerb::Complete
+            | JobVerb::TakeOwnership
+            | JobVerb::Requeue => self.ask(Method::POST, &path, Bytes::new()).await,
         }
+    }
+
+    /// A piece of what a batch job printed; empty where there is no more yet.
+    pub async fn output(&self, id: JobId, query: &OutputQuery) -> Result<OutputPage, ClientError> {
+        let path = format!("/v1/jobs/{id}/output{}", encode(query));
+        let response = self.send(Method::GET, &path, Bytes::new()).await?;
+        let response = self.accepted(response).await?;
+        let number = |name: HeaderName| {
+            let text = response.headers().get(name)?.to_str().ok()?;
+            text.parse::<u64>().ok()
+        };
+        let (attempt, dropped, next) = (number(ATTEMPT), number(DROPPED), number(NEXT));
+        let (Some(attempt), Some(dropped), Some(next)) = (attempt, dropped, next) else {
+            return Err(self.broken("its answer does not say where it begins"));
+        };
+        Ok(OutputPage {
+            attempt: u32::try_from(attempt).unwrap_or(u32::MAX),
+            dropped,
+            next,
+            bytes: self.whole(response.into_body()).await?.to_vec(),
+        })
+    }
+
+    /// Queues every dead letter again.
+    pub async fn requeue_all(&self) -> Result<CountView, ClientError> {
+        self.ask(Method::POST, "/v1/jobs/requeue", Bytes::new()).await
     }
 
     /// Changes a job's level.

@@ -106,6 +106,7 @@ pub(super) async fn command(
     let command = match verb.as_str() {
         "suspend" => Command::Suspend,
         "cancel" => Command::Cancel,
+        "requeue" => Command::Requeue,
         "complete" => {
             let request: CompleteRequest = body.json_or_default()?;
             if request.require_all {

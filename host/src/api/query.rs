@@ -7,7 +7,7 @@ use std::str::FromStr;
 use url::form_urlencoded;
 
 use super::failure::ApiError;
-use super::request::{DeliveryQuery, JobMatch, JobQuery, PageQuery};
+use super::request::{DeliveryQuery, JobMatch, JobQuery, OutputQuery, PageQuery};
 
 /// The longest list in one answer; `before` and `offset` fetch the rest.
 pub(super) const LIST_MAX: usize = 1000;
@@ -175,6 +175,29 @@ impl Query for DeliveryQuery {
         push(&mut pairs, "job", self.job.as_ref());
         push(&mut pairs, "before", self.before.as_ref());
         push(&mut pairs, "limit", self.limit.as_ref());
+        pairs
+    }
+}
+
+impl Query for OutputQuery {
+    const KEYS: &'static str = "`stream`, `attempt`, `offset`";
+
+    fn put(&mut self, key: &str, text: &str) -> Result<bool, ApiError> {
+        match key {
+            "stream" => self.stream = value(key, text)?,
+            "attempt" => self.attempt = Some(value(key, text)?),
+            "offset" => self.offset = value(key, text)?,
+            _ => return Ok(false),
+        }
+        Ok(true)
+    }
+
+    fn pairs(&self) -> Vec<(&'static str, String)> {
+        let mut pairs = vec![
+            ("stream", self.stream.to_string()),
+            ("offset", self.offset.to_string()),
+        ];
+        push(&mut pairs, "attempt", self.attempt.as_ref());
         pairs
     }
 }

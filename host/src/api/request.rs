@@ -7,7 +7,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 pub use crate::job::ActivityDraft;
 use crate::job::{
     ActivityName, After, BatchSpec, DeliveryId, DeliveryState, FilePlan, FileRange, FileSpec, JobId, JobKind,
-    JobState, OwnerName, PluginName, Priority, Profile, QuerySpec, TransferSpec,
+    JobState, OutputStream, OwnerName, PluginName, Priority, Profile, QuerySpec, TransferSpec,
 };
 pub use crate::store::JobMatch;
 
@@ -206,6 +206,8 @@ pub enum JobVerb {
     CompleteWhole,
     /// Make the caller its owner.
     TakeOwnership,
+    /// Queue a call again that failed.
+    Requeue,
 }
 
 impl JobVerb {
@@ -219,6 +221,7 @@ impl JobVerb {
             Self::Complete | Self::CompleteWhole => "complete",
             Self::SetValidation(_) => "set-validation",
             Self::TakeOwnership => "take-ownership",
+            Self::Requeue => "requeue",
         }
     }
 }
@@ -326,6 +329,27 @@ pub struct DeliveryQuery {
     pub before: Option<DeliveryId>,
     /// At most this many, up to 1,000; absent, 100.
     pub limit: Option<usize>,
+}
+
+/// `GET /v1/jobs/{id}/output`
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OutputQuery {
+    /// Which of its outputs; absent, `stdout`.
+    pub stream: OutputStream,
+    /// Of which run, from 1; absent, the last that printed anything.
+    pub attempt: Option<u32>,
+    /// From which byte of all that it printed; absent, the first.
+    pub offset: u64,
+}
+
+impl Default for OutputQuery {
+    fn default() -> Self {
+        Self {
+            stream: OutputStream::Stdout,
+            attempt: None,
+            offset: 0,
+        }
+    }
 }
 
 /// `GET /v1/jobs/{id}/files`

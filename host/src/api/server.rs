@@ -20,7 +20,7 @@ use tokio_util::sync::CancellationToken;
 use super::body::BODY_BYTES_MAX;
 use super::failure::ApiError;
 use super::watch::{WATCHES_MAX, Watches};
-use super::{Api, activities, change, deliveries, host, jobs, reply, submit, watch};
+use super::{Api, activities, batch, change, deliveries, host, jobs, reply, submit, watch};
 use crate::job::{Code, OwnerName};
 
 /// Connections at the same time; more wait in the system's queue. A connection costs a few KiB, and
@@ -159,7 +159,9 @@ pub(super) fn routes(api: Api, shutdown: CancellationToken) -> Router {
     let files = get(jobs::files).post(change::add_files);
     Router::new()
         .route("/v1/jobs", get(jobs::list).post(submit::submit))
+        .route("/v1/jobs/requeue", post(batch::requeue_all))
         .route("/v1/jobs/{id}", job)
+        .route("/v1/jobs/{id}/output", get(batch::output))
         .route("/v1/jobs/{id}/files", files)
         .route("/v1/jobs/{id}/files/{index}", patch(change::set_remote))
         .route("/v1/jobs/{id}/error", get(jobs::error))

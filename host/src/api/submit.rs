@@ -102,6 +102,7 @@ async fn accept(
         let check = |request| {
             let mut job = new_job(request, owner.clone(), profile)?;
             follow_activity(&*host, &mut job)?;
+            host.complete_submit(&mut job);
             fits(&job).map_err(|(code, message)| ApiError::submission(code, message))?;
             Ok(job)
         };

@@ -12,9 +12,11 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 pub use crate::job::{
-    ActivityName, After, Code, DeliveryId, DeliveryState, ErrorContext, EventKind, Existing, FailureRecord,
-    Family, Intent, Interface, JobId, JobKind, JobState, Leg, LimitSpec, Outcome, OwnerName, PlacingSpec,
-    PluginName, Preserve, Priority, Profile, Role, Timestamp, TransferSpec, UploadProtocol, Versions, rate,
+    ActivityName, After, BatchSpec, CallLadder, CallSpec, CallState, Code, CommandSpec, DeadCall, DeliveryId,
+    DeliveryState, ErrorContext, EventKind, Existing, FailureRecord, Family, Intent, Interface, JobId,
+    JobKind, JobState, Leg, LimitSpec, OnHostCrash, Outcome, OutputPage, OutputStream, OwnerName,
+    PlacingSpec, PluginName, Preserve, Priority, Profile, Role, Timestamp, TransferSpec, UploadProtocol,
+    Versions, Work, rate,
 };
 pub use crate::job::{
     AuthScheme, AuthTarget, Credential, FileRange, Header, HttpSpec, NotifyFlag, ProxySpec, Redirects,
@@ -24,7 +26,7 @@ use crate::job::{
     DownloadSession, ErrorInfo, FileRef, FileStatus, Job, JobSpec, reply_path, without_password,
 };
 pub use crate::store::{Counts, DeliveryRecord};
-pub use activity::{ActivitiesView, ActivityView, Hours, LaneOrder, OnHostCrash, PoolKind};
+pub use activity::{ActivitiesView, ActivityView, Hours, LaneOrder, PoolKind};
 pub use host::{
     FailFastView, HostState, HostStatus, PluginView, PluginsView, StatusView, SubscriptionView, WaitingView,
 };
@@ -104,6 +106,12 @@ pub struct JobView {
     /// What only transfers have, without values that open a door.
     #[serde(default, skip_serializing_if = "TransferSpec::is_default")]
     pub transfer: TransferSpec,
+    /// What a batch job runs, without what may be secret or long.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub batch: Option<BatchSpec>,
+    /// How a call stands beside its state.
+    #[serde(default, skip_serializing_if = "CallState::is_default")]
+    pub call: CallState,
     /// What its handlers are told; absent, as they are subscribed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub notify: Option<BTreeSet<NotifyFlag>>,
@@ -153,6 +161,8 @@ impl From<&Job> for JobView {
             context: spec.context.clone(),
             notify_command: spec.notify_command.clone(),
             transfer: spec.transfer().shown(),
+            batch: spec.batch.as_ref().map(|batch| batch.shown()),
+            call: job.call,
             notify: spec.notify.clone(),
             notify_interval_ms: millis(spec.notify_interval),
             error: job.error.as_ref().map(|error| ErrorView::of(error, spec.profile)),

@@ -92,9 +92,11 @@ pub(super) fn files(config: &Config, own: &Own, new: &NewJob) -> Result<(), (Cod
         }
     }
     match (&upload.reply, new.kind) {
-        (_, JobKind::Batch | JobKind::Query) => {
+        (_, JobKind::Batch) if new.files.is_empty() => Ok(()),
+        (_, JobKind::Batch) => Err((Code::INVALIDARG, "only transfers have files".to_owned())),
+        (_, JobKind::Query) => {
             let why = format!(
-                "this host runs no jobs of kind {} yet; it runs downloads and uploads",
+                "this host runs no jobs of kind {} yet; it runs downloads, uploads and batches",
                 new.kind
             );
             Err((Code::NOTIMPL, why))

@@ -14,13 +14,14 @@ use crate::api::{ActivityRefusal, Checker, HostHandle};
 use crate::clock::Clock;
 use crate::config::{Config, FailFastMode, Overrides, TransferRules};
 use crate::dispatch::{ConfigRouter, Policies};
+use crate::engine::batch::{BatchRules, Outputs};
 use crate::engine::transfer;
 use crate::job::{
-    ActivityDraft, ActivityName, ActivitySpec, BadActivity, Code, FileSpec, FileStatus, Job, PluginName,
-    Profile, Timestamp,
+    ActivityDraft, ActivityName, ActivitySpec, BadActivity, Code, FileSpec, FileStatus, Job, JobId,
+    OutputAsk, OutputPage, PluginName, Profile, Timestamp,
 };
 use crate::plugin::{PluginInfo, PluginRoom};
-use crate::store::{RetentionRule, Store, StoreError};
+use crate::store::{NewJob, RetentionRule, Store, StoreError};
 
 use super::activities::ActivityBook;
 use super::{admit, environment, listing, telemetry};
@@ -39,6 +40,7 @@ pub(super) struct HostParts {
     pub(super) activities: ActivityBook,
     pub(super) ignore_handler_failures: bool,
     pub(super) clock: Clock,
+    pub(super) outputs: Outputs,
 }
 
 /// Shared by the control API, the plugin watcher and the configuration watcher.
@@ -371,6 +373,16 @@ impl HostHandle for HostShared {
 
     fn is_draining(&self) -> bool {
         self.draining.load(Ordering::SeqCst)
+    }
+
+    fn complete_submit(&self, new: &mut NewJob) {
+        if let Some(spec) = new.spec.batch.as_deref_mut() {
+            *spec = BatchRules::new(&self.config().batch).of(spec);
+        }
+    }
+
+    fn output(&self, job: JobId, ask: &OutputAsk) -> Result<OutputPage, (Code, String)> {
+        self.parts.outputs.read(job, ask)
     }
 
     fn checker(&self) -> Checker<'_> {

@@ -15,6 +15,7 @@ use crate::cli::{CliError, Complaint, ExitStatus};
 use crate::clock::Clock;
 use crate::config::{Config, FailFastMode};
 use crate::dispatch::{DispatchSettings, Dispatcher, Policies};
+use crate::engine::batch::{BatchParts, BatchRunner, Outputs};
 use crate::engine::transfer::{self, TransferRunner};
 use crate::engine::{Engine, EngineSettings, Runners, memory, network};
 use crate::fail_fast::{Children, Ending, FailFast};
@@ -35,6 +36,10 @@ const PLUGINS_AT_START: Duration = Duration::from_secs(2);
 /// 8 s and 0.5 GiB here.
 const COMPILE_TIMEOUT: Duration = Duration::from_secs(120);
 const COMPILE_MEMORY: u64 = 4 << 30;
+
+/// How long a command that is asked to end may take before it is killed; less where the whole drain is
+/// short, so that its end can still be recorded.
+const TERM_GRACE: Duration = Duration::from_secs(5);
 
 /// What a host is started with.
 pub struct HostOptions {
@@ -116,7 +121,7 @@ fn cut_short() -> CliError {
 /// # Errors
 /// What stands in the way, with its exit code: the store, the control socket, the engine's pool.
 pub async fn start(options: HostOptions) -> Result<Started, CliError> {
-    let fail_fast = fail_fast(&options.config);
+    let fail_fast = fail_fast(&options)?;
     telemetry::fail_fast_on_panic(fail_fast.clone(), options.clock.clone());
     let store = open_store(&options.config, &options.clock).await?;
     start_rooms(store, fail_fast, options).await
@@ -127,7 +132,8 @@ pub async fn start(options: HostOptions) -> Result<Started, CliError> {
 /// # Errors
 /// As [`start`].
 pub async fn start_over(store: Arc<dyn Store>, options: HostOptions) -> Result<Started, CliError> {
-    start_rooms(store, fail_fast(&options.config), options).await
+    let fail_fast = fail_fast(&options)?;
+    start_rooms(store, fail_fast, options).await
 }
 
 async fn start_rooms(
@@ -143,15 +149,15 @@ async fn start_rooms(
         hurry,
     } = options;
     let listener = listen(&config)?;
+    let outputs = Outputs::new(&config.host.state_dir, config.batch.output);
+    let batch = batch_runner(&config, &compiler, &outputs, &fail_fast, &store);
     let room = open_room(&config, compiler, fail_fast.children.clone(), &clock)?;
     tokio::select! {
         () = load_plugins(&room) => {}
         () = hurry.cancelled() => {}
     }
 
-    let mut policies = Policies::new(config.plugins.clone(), config.fail_fast.crash_limit);
-    policies.ignore_handler_failures = ignore_handler_failures;
-    let policies = Arc::new(RwLock::new(policies));
+    let policies = Arc::new(RwLock::new(policies(&config, ignore_handler_failures)));
     let (retention_sender, retention_receiver) = watch::channel(retention(&config));
     let drain = config.host.drain;
     let dispatcher = Dispatcher::new(
@@ -171,7 +177,7 @@ async fn start_rooms(
         clock.clone(),
         engine_settings(&config),
         retention_receiver,
-        runners(&config, &clock)?,
+        runners(&config, &clock, batch)?,
     );
     let rules = watch::Sender::new(Arc::new(config.transfer.rules.clone()));
     let rest_stop = CancellationToken::new();
@@ -190,6 +196,7 @@ async fn start_rooms(
         activities,
         ignore_handler_failures,
         clock: clock.clone(),
+        outputs: outputs.clone(),
     }));
     shared.route(BTreeSet::new()).await.map_err(store_error)?;
     let of_remotes = Arc::clone(&shared);
@@ -198,10 +205,35 @@ async fn start_rooms(
     Ok(Started {
         engine: (engine_stop.clone(), tokio::spawn(engine.run(engine_stop))),
         dispatch: (dispatch_stop.clone(), tokio::spawn(dispatcher.run(dispatch_stop))),
-        rest: start_rest(&shared, &store, listener, clock, rest_stop),
+        rest: start_rest(&shared, &store, listener, clock, outputs, rest_stop),
         shared,
         store,
         drain,
+    })
+}
+
+fn policies(config: &Config, ignore_handler_failures: bool) -> Policies {
+    let mut policies = Policies::new(config.plugins.clone(), config.fail_fast.crash_limit);
+    policies.ignore_handler_failures = ignore_handler_failures;
+    policies
+}
+
+fn batch_runner(
+    config: &Config,
+    program: &Path,
+    outputs: &Outputs,
+    fail_fast: &FailFast,
+    store: &Arc<dyn Store>,
+) -> BatchRunner {
+    BatchRunner::new(BatchParts {
+        config: config.batch.clone(),
+        program: program.to_owned(),
+        outputs: outputs.clone(),
+        children: fail_fast.children.clone(),
+        grace: TERM_GRACE.min(config.host.drain / 4),
+        fail_fast: fail_fast.clone(),
+        store: Arc::clone(store),
+        components: None,
     })
 }
 
@@ -211,8 +243,11 @@ fn start_rest(
     store: &Arc<dyn Store>,
     listener: UnixListener,
     clock: Clock,
+    outputs: Outputs,
     stop: CancellationToken,
 ) -> (CancellationToken, Vec<JoinHandle<()>>) {
+    let forgetting = stop.clone();
+    let forgotten = Arc::clone(store);
     let host: Arc<dyn api::HostHandle> = Arc::<HostShared>::clone(shared);
     let api = Api {
         store: Arc::clone(store),
@@ -224,6 +259,12 @@ fn start_rest(
         tokio::spawn(shared.room().clone().run(stop.clone())),
         tokio::spawn(Arc::clone(shared).follow_plugins(stop.clone())),
         tokio::spawn(config_watch::follow(Arc::clone(shared), stop.clone())),
+        tokio::spawn(async move {
+            tokio::select! {
+                () = outputs.follow(forgotten) => {}
+                () = forgetting.cancelled() => {}
+            }
+        }),
     ];
     (stop, tasks)
 }
@@ -271,15 +312,19 @@ impl Started {
     }
 }
 
-fn fail_fast(config: &Config) -> FailFast {
-    FailFast {
-        ending: match config.fail_fast.mode {
+fn fail_fast(options: &HostOptions) -> Result<FailFast, CliError> {
+    let config = &options.config.fail_fast;
+    let children = Children::with_reaper(&options.compiler).map_err(|why| {
+        CliError::Failed(Complaint::new("what ends commands when the host dies cannot be started").cause(why))
+    })?;
+    Ok(FailFast {
+        ending: match config.mode {
             FailFastMode::Abort => Ending::Abort,
             FailFastMode::Exit => Ending::Exit,
         },
-        report_dir: config.fail_fast.report_dir.clone(),
-        children: Children::default(),
-    }
+        report_dir: config.report_dir.clone(),
+        children,
+    })
 }
 
 fn engine_settings(config: &Config) -> EngineSettings {
@@ -362,7 +407,7 @@ async fn load_plugins(room: &PluginRoom) {
     }
 }
 
-fn runners(config: &Config, clock: &Clock) -> Result<Runners, CliError> {
+fn runners(config: &Config, clock: &Clock, batch: BatchRunner) -> Result<Runners, CliError> {
     let transfer = TransferRunner::new(&config.transfer, clock.clone()).map_err(|why| {
         // The one says which key, the other what is wrong with it.
         let cause = match std::error::Error::source(&why) {
@@ -373,7 +418,9 @@ fn runners(config: &Config, clock: &Clock) -> Result<Runners, CliError> {
     })?;
     let transfer: Arc<dyn crate::engine::Runner> = Arc::new(transfer);
     let kinds = [JobKind::Download, JobKind::Upload, JobKind::UploadReply];
-    Ok(kinds.map(|kind| (kind, Arc::clone(&transfer))).into())
+    let mut runners = Runners::from(kinds.map(|kind| (kind, Arc::clone(&transfer))));
+    runners.insert(JobKind::Batch, Arc::new(batch));
+    Ok(runners)
 }
 
 /// A failure of the store as the command line tells it.

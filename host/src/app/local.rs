@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::json;
 
-use crate::cli::{CliError, Complaint, ConfigCommand, DbCommand, ExitStatus, Global, Output};
+use crate::cli::{CliError, Complaint, ConfigCommand, DbCommand, ExitStatus, Global, LaunchArgs, Output};
 use crate::clock::Clock;
 use crate::config;
 use crate::store::{SqliteOptions, SqliteStore, Store};
@@ -146,4 +146,16 @@ pub(super) fn compile_component(input: &Path, output: &Path) -> Result<ExitStatu
         Ok(()) => Ok(ExitStatus::Done),
         Err(why) => Err(CliError::Failed(Complaint::new(why))),
     }
+}
+
+/// `reap-children`: what outlives the host to end its commands.
+pub(super) fn reap_children() -> ExitStatus {
+    crate::fail_fast::reap(std::io::stdin().lock());
+    ExitStatus::Done
+}
+
+/// `launch-command`: what becomes a command. It returns only when it could not.
+pub(super) fn launch_command(launch: &LaunchArgs) -> ExitStatus {
+    crate::engine::batch::launch(&launch.fault, &launch.dir, launch.input, &launch.argv);
+    ExitStatus::Failed
 }

@@ -9,6 +9,7 @@ use clap::{Args as ClapArgs, CommandFactory, Parser, Subcommand};
 use clap_complete::Shell;
 
 use super::args_activity::ActivityCommand;
+use super::args_batch::{BatchArgs, CallArgs, LaunchArgs};
 use super::args_delivery::{DeliveryCommand, PluginCommand};
 use super::args_http::HttpArgs;
 use super::args_job::JobCommand;
@@ -138,6 +139,12 @@ pub enum Command {
         /// Where the compiled code is put
         output: PathBuf,
     },
+    /// End commands when the host is gone (run by the host beside itself)
+    #[command(hide = true)]
+    ReapChildren,
+    /// Become a command once told to (run by the host as a command)
+    #[command(hide = true)]
+    LaunchCommand(LaunchArgs),
 }
 
 /// `config …`
@@ -199,6 +206,10 @@ pub enum SubmitCommand {
     Upload(Box<UploadArgs>),
     /// Send a file and fetch the server's reply
     UploadReply(Box<UploadReplyArgs>),
+    /// Run a command: its program and arguments follow `--`, and there is no shell
+    Batch(Box<BatchArgs>),
+    /// Call a component that exports `service-call`
+    Call(Box<CallArgs>),
 }
 
 /// `submit download …`

@@ -6,6 +6,7 @@ use std::time::Duration;
 use clap::{Args as ClapArgs, Subcommand};
 
 use super::args::SubmitOptions;
+use super::args_batch::{LogArgs, RequeueArgs};
 use super::args_notify::{REGISTER, RegisterArgs};
 use super::args_upload::ReplyArgs;
 use super::language::LanguageArgs;
@@ -112,6 +113,10 @@ pub enum JobCommand {
         #[arg(action = clap::ArgAction::Set)]
         valid: bool,
     },
+    /// Print what a batch job printed
+    Logs(LogArgs),
+    /// Queue calls again that failed: the same job, with a fresh ladder of retries
+    Requeue(RequeueArgs),
     /// Make yourself the owner of jobs; what their owner trusted them with is taken off
     TakeOwnership {
         /// The jobs

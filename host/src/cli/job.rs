@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::args_job::JobCommand;
+use super::batch;
 use super::change;
 use super::error::CliError;
 use super::exit::ExitStatus;
@@ -83,6 +84,8 @@ pub(super) async fn run(
             let verb = JobVerb::SetValidation(ValidationRequest { index, valid });
             each(&[id], verb, client, output).await
         }
+        JobCommand::Logs(args) => batch::logs(&args, client, output).await,
+        JobCommand::Requeue(args) => batch::requeue(&args, client, output).await,
         JobCommand::TakeOwnership { ids } => each(&ids, JobVerb::TakeOwnership, client, output).await,
     }
 }
@@ -106,7 +109,7 @@ async fn watch(id: JobId, client: &Client, output: &mut Output<'_>) -> Result<Ex
 }
 
 /// Tells each job the same; one that refuses does not keep the rest from being told.
-async fn each(
+pub(super) async fn each(
     ids: &[JobId],
     verb: JobVerb,
     client: &Client,

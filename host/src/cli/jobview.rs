@@ -2,9 +2,9 @@
 
 use super::CliError;
 use super::output::Output;
-use super::show_http;
 use super::table::{Cell, Table, Tone};
 use super::text::{bytes_of, profile, relative, time};
+use super::{show_batch, show_http};
 use crate::api::view::{Code, ErrorView, FileView, Intent, JobKind, JobState, JobView, Outcome, Timestamp};
 
 /// The state in one word or two. For `batch` and `query` nothing is transferred, it runs.
@@ -17,6 +17,7 @@ pub(super) fn state_text(job: &JobView) -> String {
         other => other.as_str(),
     };
     match (job.intent, job.outcome) {
+        (None, None) if job.call.dead.is_some() => format!("{word}, dead letter"),
         (Some(Intent::Complete), _) => format!("{word}, completing"),
         (Some(Intent::Cancel), _) => format!("{word}, cancelling"),
         (None, Some(outcome @ (Outcome::Partial | Outcome::Failed))) => format!("{word}, {outcome}"),
@@ -97,12 +98,17 @@ pub(super) fn show(job: &JobView, output: &mut Output<'_>) -> Result<(), CliErro
         fields.push(("waits for", format!("{}, since {since}", waits.reason)));
         fields.push(("until", waits.ends.clone()));
     }
+    match &job.batch {
+        Some(batch) => fields.extend(show_batch::fields(batch)),
+        None => fields.extend([
+            ("progress", bytes_of(job.bytes_transferred, job.bytes_total)),
+            (
+                "files",
+                format!("{} of {}", job.files_transferred, job.files_total),
+            ),
+        ]),
+    }
     fields.extend([
-        ("progress", bytes_of(job.bytes_transferred, job.bytes_total)),
-        (
-            "files",
-            format!("{} of {}", job.files_transferred, job.files_total),
-        ),
         ("owner", job.owner.to_string()),
         ("priority", job.priority.to_string()),
         ("profile", profile(job.profile).to_owned()),

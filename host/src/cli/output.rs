@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::error::{CliError, report};
 use super::exit::ExitStatus;
 use super::table::{Table, Tone};
-use super::text::{clean, clean_json};
+use super::text::{clean, clean_json, clean_lines};
 use crate::api::view::Timestamp;
 use crate::clock::Clock;
 
@@ -101,6 +101,25 @@ impl<'a> Output<'a> {
     pub(super) fn raw(&mut self, data: &[u8]) -> Result<(), CliError> {
         self.stdout.write_all(data)?;
         self.stdout.flush()?;
+        Ok(())
+    }
+
+    /// What a command printed: as it is, but on a terminal with nothing in it that moves a cursor.
+    ///
+    /// # Errors
+    /// [`CliError::Output`].
+    pub(super) fn printed(&mut self, data: &[u8], to_stderr: bool) -> Result<(), CliError> {
+        let (stream, terminal) = if to_stderr {
+            (&mut *self.stderr, self.progress)
+        } else {
+            (&mut *self.stdout, self.width.is_some())
+        };
+        if terminal {
+            stream.write_all(clean_lines(&String::from_utf8_lossy(data)).as_bytes())?;
+        } else {
+            stream.write_all(data)?;
+        }
+        stream.flush()?;
         Ok(())
     }
 

@@ -7,6 +7,7 @@ use percent_encoding::percent_decode_str;
 use url::Url;
 
 use super::args::{DownloadArgs, SubmitArgs, SubmitCommand, SubmitOptions};
+use super::batch;
 use super::error::{CliError, Complaint};
 use super::exit::ExitStatus;
 use super::follow::{Until, follow, verdict};
@@ -25,12 +26,19 @@ pub(super) async fn run(
     let Some(command) = args.command else {
         return submit_set::run(args.set, client, output).await;
     };
+    let now = output.now();
     let (wait, request) = match command {
         SubmitCommand::Download(args) => (args.options.wait, download(*args)?),
         SubmitCommand::Upload(args) => (args.options.wait, upload::upload(*args)?),
         SubmitCommand::UploadReply(args) => (args.options.wait, upload::upload_reply(*args)?),
+        SubmitCommand::Batch(args) => (args.options.wait, batch::batch(*args, now)?),
+        SubmitCommand::Call(args) => (args.options.wait, batch::call(*args, now)),
     };
     let submitted = client.submit(&request).await?;
+    if request.batch.is_some_and(|spec| spec.sync) {
+        let job = batch::attend(submitted.job.id, client, output).await?;
+        return verdict(&job, output);
+    }
     if output.is_json() {
         output.object(&submitted)?;
     } else {

@@ -6,6 +6,7 @@ use clap_complete::Shell;
 
 use super::args::{Command, ConfigCommand, DbCommand, SubmitArgs};
 use super::args_activity::ActivityCommand;
+use super::args_batch::LaunchArgs;
 use super::args_delivery::{DeliveryCommand, PluginAddArgs, PluginCommand, PluginRemoveArgs};
 use super::args_job::JobCommand;
 use super::language::LanguageArgs;
@@ -64,6 +65,10 @@ pub enum Local {
         /// Where the compiled code is put.
         output: PathBuf,
     },
+    /// `reap-children`
+    ReapChildren,
+    /// `launch-command`
+    LaunchCommand(LaunchArgs),
 }
 
 /// What is asked of a running host.
@@ -106,6 +111,8 @@ impl Command {
             Self::CompileComponent { input, output } => {
                 Task::Local(Local::CompileComponent { input, output })
             }
+            Self::ReapChildren => Task::Local(Local::ReapChildren),
+            Self::LaunchCommand(launch) => Task::Local(Local::LaunchCommand(launch)),
             Self::Plugin(PluginCommand::Add(args)) => Task::Local(Local::PluginAdd(args)),
             Self::Plugin(PluginCommand::Remove(args)) => Task::Local(Local::PluginRemove(args)),
             Self::Plugin(PluginCommand::List) => Task::Client(ClientCommand::PluginList),

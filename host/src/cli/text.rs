@@ -22,6 +22,19 @@ pub fn clean(text: &str) -> String {
     out
 }
 
+/// The same for a text of many lines.
+pub(super) fn clean_lines(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        if is_deceptive(c) && !matches!(c, '\n' | '\t') {
+            out.extend(c.escape_default());
+        } else {
+            out.push(c);
+        }
+    }
+    out
+}
+
 /// The same for a text that is JSON already: what is unsafe can only be within its strings.
 pub(super) fn clean_json(json: &str) -> String {
     let mut out = String::with_capacity(json.len());

@@ -5,12 +5,11 @@ use std::path::{Component, Path, PathBuf};
 use std::time::Duration;
 
 use super::error::{ConfigErrors, Fault, Report, Source};
-use super::raw::{RawBatch, RawFailFast, RawFormat, RawHost, RawLog, RawMode, RawRetention, RawTransfer};
+use super::raw::{RawFailFast, RawFormat, RawHost, RawLog, RawMode, RawRetention, RawTransfer};
 use super::value::{At, Quantity, Term, TermOrNever, Whole};
 use super::{
-    BatchConfig, Config, FailFastConfig, FailFastMode, HostConfig, LogConfig, LogFormat, Overrides,
-    RetentionConfig, TransferConfig, check_activity, check_plugin, check_rules, check_s3, check_subscribe,
-    read,
+    Config, FailFastConfig, FailFastMode, HostConfig, LogConfig, LogFormat, Overrides, RetentionConfig,
+    TransferConfig, check_activity, check_batch, check_plugin, check_rules, check_s3, check_subscribe, read,
 };
 use crate::job::{Profile, ProxySpec};
 
@@ -50,7 +49,7 @@ impl Config {
             source: Some(path.to_path_buf()),
             fail_fast: check.fail_fast(&raw.fail_fast.raw, &host),
             transfer: check.transfer(&raw.transfer.raw, host.profile),
-            batch: check.batch(&raw.batch.raw),
+            batch: check_batch::batch(&mut check, &raw.batch.raw),
             retention: check.retention(&raw.retention.raw),
             log: check.log(&raw.log.raw),
             plugins: raw
@@ -187,14 +186,6 @@ impl Check<'_, '_> {
             },
             crash_limit: u32::try_from(self.count("fail_fast.crash_limit", raw.crash_limit.as_ref(), 2, 100))
                 .unwrap_or(u32::MAX),
-        }
-    }
-
-    fn batch(&mut self, raw: &RawBatch) -> BatchConfig {
-        let cpus = std::thread::available_parallelism().map_or(2, usize::from);
-        let slots = self.count("batch.slots", raw.slots.as_ref(), cpus as u64, 1000);
-        BatchConfig {
-            slots: usize::try_from(slots).unwrap_or(usize::MAX),
         }
     }
 

@@ -53,7 +53,7 @@ const HOMES: [(&str, &[&str]); 8] = [
             "hold",
         ],
     ),
-    ("[batch]", &["slots"]),
+    ("[batch]", &["output", "unrecoverable", "on_host_crash", "retry"]),
     ("[retention]", &["finished", "failed", "dead"]),
     ("[log]", &["format", "filter"]),
     (

@@ -9,6 +9,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
 use super::raw_activity::RawActivity;
+use super::raw_batch::RawBatch;
 use super::raw_rules::{RawBandwidth, RawHold, RawNetwork};
 use super::value::{At, Fraction, Size, Term, TermOrNever, Whole};
 use crate::job::{ActivityName, EventKind, Family, PluginName, Profile, Then};
@@ -99,15 +100,6 @@ pub(super) struct RawFailFast {
     /// After so many FailFasts one delivery is parked as poison, so that a supervisor's restart cannot loop (1 to 100).
     #[schemars(extend("default" = 2))]
     pub(super) crash_limit: Option<At<Whole>>,
-}
-
-/// Commands and calls of components.
-#[derive(Debug, Default, Deserialize, Serialize, JsonSchema)]
-#[serde(default, deny_unknown_fields)]
-#[schemars(rename = "Batch")]
-pub(super) struct RawBatch {
-    /// Batch jobs at the same time, over all activities (1 to 1000). Default: as many as the machine has processors.
-    pub(super) slots: Option<At<Whole>>,
 }
 
 /// Downloads and uploads.

@@ -11,10 +11,9 @@ use toml::de::{DeArray, DeTable, DeValue, ValueDeserializer};
 
 use super::error::{Fault, Report};
 use super::explain;
-use super::raw::{
-    RawBatch, RawFailFast, RawHost, RawLog, RawPlugin, RawRetention, RawSubscribe, RawTransfer,
-};
+use super::raw::{RawFailFast, RawHost, RawLog, RawPlugin, RawRetention, RawSubscribe, RawTransfer};
 use super::raw_activity::RawActivity;
+use super::raw_batch::RawBatch;
 use super::shown::is_deceptive;
 use super::value::Span;
 use crate::job::{ActivityName, InvalidName, PluginName};
@@ -65,7 +64,7 @@ pub(super) fn sections(report: &mut Report<'_>, text: &str) -> Sections {
             "retention" => sections.retention = section(report, path, value),
             "log" => sections.log = section(report, path, value),
             "plugin" => sections.plugins = named(report, value, &PLUGINS, PluginName::of_component),
-            "activity" => sections.activities = named(report, value, &ACTIVITIES, str::parse),
+            "activity" => sections.activities = named(report, value, &ACTIVITIES, ActivityName::from_str),
             "subscribe" => sections.subscriptions = subscriptions(report, value),
             other if matches!(value.get_ref(), DeValue::Table(_) | DeValue::Array(_)) => {
                 report.add(&key.span(), other, explain::unknown_section(other));
@@ -103,12 +102,15 @@ const ACTIVITIES: Named = Named {
     bad_name: |message, _| Fault::new(message),
 };
 
-fn named<N, T: DeserializeOwned + Default>(
+fn named<N, T>(
     report: &mut Report<'_>,
     value: Spanned<DeValue<'_>>,
     what: &Named,
     parse: fn(&str) -> Result<N, InvalidName>,
-) -> Vec<(N, Piece<T>)> {
+) -> Vec<(N, Piece<T>)>
+where
+    T: DeserializeOwned + Default,
+{
     let (section_name, span) = (what.section, value.span());
     let DeValue::Table(table) = value.into_inner() else {
         let fault = Fault::new(format!("`{section_name}` is not a table"))

@@ -3,18 +3,19 @@
 use std::path::Path;
 
 use super::raw::{
-    RawBatch, RawConfig, RawDir, RawDirTable, RawFailFast, RawFormat, RawGrant, RawHost, RawLadder,
-    RawLimits, RawLog, RawMode, RawOn, RawPlugin, RawPolicy, RawRetention, RawS3, RawSubscribe, RawTransfer,
+    RawConfig, RawDir, RawDirTable, RawFailFast, RawFormat, RawGrant, RawHost, RawLadder, RawLimits, RawLog,
+    RawMode, RawOn, RawPlugin, RawPolicy, RawRetention, RawS3, RawSubscribe, RawTransfer,
 };
 use super::raw_activity::RawActivity;
+use super::raw_batch::{RawBatch, RawHostCrash, RawRetry, RawUnrecoverable};
 use super::raw_rules::{RawBandwidth, RawDay, RawHold, RawNetwork, RawWindow};
 use super::value::{At, Fraction, Size, Term, TermOrNever, Whole};
 use super::value_rules::{HoursWord, Moment, Rate};
 use super::{
-    BandwidthConfig, Config, DirGrant, FailFastMode, Grant, LogFormat, NetworkMode, Origin, PluginConfig,
-    S3Config, Subscription, Window,
+    BandwidthConfig, BatchConfig, Config, DirGrant, FailFastMode, Grant, LogFormat, NetworkMode, Origin,
+    PluginConfig, S3Config, Subscription, Unrecoverable, Window,
 };
-use crate::job::{ActivitySpec, FailureClass, Policy, SecretRef};
+use crate::job::{ActivitySpec, FailureClass, OnHostCrash, Policy, SecretRef};
 
 impl Config {
     /// The effective configuration as TOML: every key, paths absolute. Read again it gives the
@@ -53,9 +54,7 @@ fn raw(config: &Config) -> RawConfig {
             crash_limit: at(Whole(u64::from(config.fail_fast.crash_limit))),
         },
         transfer: raw_transfer(config),
-        batch: RawBatch {
-            slots: at(Whole(config.batch.slots as u64)),
-        },
+        batch: raw_batch(&config.batch),
         retention: RawRetention {
             finished: keep(config.retention.finished),
             failed: keep(config.retention.failed),
@@ -79,6 +78,28 @@ fn raw(config: &Config) -> RawConfig {
             .map(|(name, activity)| (name.clone(), raw_activity(activity)))
             .collect(),
         subscribe: config.subscriptions.iter().map(raw_subscription).collect(),
+    }
+}
+
+fn raw_batch(batch: &BatchConfig) -> RawBatch {
+    RawBatch {
+        slots: at(Whole(batch.slots as u64)),
+        deadline: at(TermOrNever(batch.deadline.map(Term))),
+        output: at(Size(batch.output)),
+        unrecoverable: at(match batch.unrecoverable {
+            Unrecoverable::Record => RawUnrecoverable::Record,
+            Unrecoverable::FailFast => RawUnrecoverable::FailFast,
+        }),
+        on_host_crash: at(match batch.on_host_crash {
+            OnHostCrash::Error => RawHostCrash::Error,
+            OnHostCrash::Rerun => RawHostCrash::Rerun,
+        }),
+        crash_limit: at(Whole(u64::from(batch.crash_limit))),
+        retry: batch.retry.map(|ladder| RawRetry {
+            base: at(Term(ladder.base)),
+            levels: at(Whole(u64::from(ladder.levels))),
+            tries: at(Whole(u64::from(ladder.tries))),
+        }),
     }
 }
 

@@ -153,6 +153,8 @@ fn the_schema_says_the_defaults() {
         ("host", "Host"),
         ("fail_fast", "FailFast"),
         ("transfer", "Transfer"),
+        ("batch", "Batch"),
+        ("batch.retry", "Retry"),
         ("retention", "Retention"),
         ("log", "Log"),
         ("plugin.x.limits", "Limits"),
@@ -426,4 +428,11 @@ fn no_text_makes_the_reader_panic_or_hang() {
     }
     drop(parse(&"[".repeat(10_000)));
     drop(parse(&format!("x = {}", "[".repeat(10_000))));
+}
+
+#[test]
+fn c58_calls_have_as_many_slots_as_the_machine_has_processors() {
+    let processors = std::thread::available_parallelism().unwrap().get();
+    assert_eq!(good("").batch.slots, processors);
+    assert_eq!(good("[batch]\nslots = 7").batch.slots, 7);
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
-use crate::job::{Answer, Code, FileSpec, Job, PluginName, Reply, StateRead};
+use crate::job::{Answer, Code, EventKind, FileSpec, Job, PluginName, Reply, StateRead};
 use crate::plugin::{Call, CallView, Function, RemoteChecked};
 use crate::store::{Claim, Stage, Store};
 
@@ -23,23 +23,21 @@ pub(super) async fn call(
     check_remotes: CheckRemotes,
 ) -> (Reply, Vec<StateRead>) {
     let delivery = &claim.delivery;
-    let function = match delivery.stage {
-        Stage::Final => Function::FinalServerRetry,
-        Stage::Handler | Stage::Command => Function::Event(delivery.event),
+    let event = match delivery.stage {
+        Stage::Final => EventKind::FinalServerRetry,
+        Stage::Handler | Stage::Command => delivery.event,
     };
-    if let Function::Event(event) = function {
-        // A subscription may have been written before the component was there; a function that it
-        // does not export counts as S_OK (B-158).
-        let missing = handlers
-            .exports()
-            .get(&delivery.plugin)
-            .is_some_and(|known| !known.functions.contains(&event));
-        if missing {
-            return (nothing_to_say(), Vec::new());
-        }
+    // A subscription may have been written before the component was there; a function that it does not
+    // export counts as S_OK (B-158). The last step of a policy is only taken where there is one.
+    let missing = handlers
+        .exports()
+        .get(&delivery.plugin)
+        .is_some_and(|known| !known.functions.contains(&event));
+    if missing && delivery.stage != Stage::Final {
+        return (nothing_to_say(), Vec::new());
     }
     let call = Call {
-        function,
+        function: Function::Event(event),
         delivery: delivery.id,
         event_id: delivery.event_id.clone(),
         seq: delivery.seq,

@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::process::Command;
 
 use crate::clock::Clock;
-use crate::fail_fast::{Children, Registered};
+use crate::fail_fast::Children;
 use crate::job::{Code, FailureClass, FailureRecord, Reply};
 use crate::store::Claim;
 
@@ -17,16 +17,6 @@ pub const NOTIFY_COMMAND_LIMIT: Duration = Duration::from_secs(60);
 /// What the command gets of the host's environment, besides `SEXTON_…` about the job. The rest may hold
 /// what was granted to plugins.
 const PASSED_ON: [&str; 5] = ["PATH", "HOME", "LANG", "USER", "TMPDIR"];
-
-/// Kills the process group when its run is over or given up: nothing outlives its notification, not
-/// even what it left running in the background.
-struct Group(Registered);
-
-impl Drop for Group {
-    fn drop(&mut self) {
-        self.0.kill();
-    }
-}
 
 /// Runs the job's notify command and tells how it ended as a reply.
 pub(super) async fn run(claim: &Claim, children: &Children, clock: &Clock) -> Reply {
@@ -97,7 +87,7 @@ async fn spawn_and_wait(claim: &Claim, children: &Children) -> Result<(), (Code,
             format!("the notify command `{program}` could not be started: {why}"),
         )
     })?;
-    let group = child.id().map(|pid| Group(children.register(pid)));
+    let group = child.id().map(|pid| children.group(pid));
     let waited = tokio::time::timeout(NOTIFY_COMMAND_LIMIT, child.wait()).await;
     drop(group);
     match waited {

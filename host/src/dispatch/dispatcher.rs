@@ -185,7 +185,7 @@ impl Dispatcher {
                 change = changes.recv() => {
                     match change {
                         Ok(Change::Deliveries) | Err(RecvError::Lagged(_)) => self.want_claim = true,
-                        Ok(Change::Job { .. }) => {}
+                        Ok(Change::Job { .. } | Change::Forgotten { .. }) => {}
                         Err(RecvError::Closed) => break,
                     }
                     self.note_waiting(&mut changes);
@@ -209,7 +209,7 @@ impl Dispatcher {
         loop {
             match changes.try_recv() {
                 Ok(Change::Deliveries) | Err(TryRecvError::Lagged(_)) => self.want_claim = true,
-                Ok(Change::Job { .. }) => {}
+                Ok(Change::Job { .. } | Change::Forgotten { .. }) => {}
                 Err(TryRecvError::Empty | TryRecvError::Closed) => return,
             }
         }

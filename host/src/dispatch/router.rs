@@ -91,8 +91,7 @@ impl Router for ConfigRouter {
         if !job.spec.tells(event) {
             return routes;
         }
-        let own = self.own(job);
-        if let Some(plugin) = own.filter(|_| job.spec.tells_own(event))
+        if let Some(plugin) = self.own(job).filter(|_| job.spec.tells_own(event))
             && self.may_handle(plugin, event)
         {
             routes.push(Route {
@@ -126,7 +125,7 @@ impl Router for ConfigRouter {
                 }),
             }
         }
-        if own.is_none() && Self::runs_command(job, event, &routes) {
+        if self.own(job).is_none() && Self::runs_command(job, event, &routes) {
             routes.push(Route {
                 plugin: PluginName::notify_command(),
                 role: Role::Decider,
@@ -164,6 +163,7 @@ mod tests {
             owner: "uid-0".parse().unwrap(),
             kind: JobKind::Batch,
             state: JobState::Error,
+            call: crate::job::CallState::default(),
             intent: None,
             outcome: None,
             priority: Priority::Normal,

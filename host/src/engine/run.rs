@@ -40,6 +40,11 @@ pub(super) async fn run_job(
             why.clone()
         }
         (RunEnd::Stopped, None) => Command::Yield,
+        (RunEnd::Interrupted { .. }, Some(why)) => why.clone(),
+        (RunEnd::Interrupted { error }, None) => Command::Interrupted {
+            error,
+            crashed: false,
+        },
         (RunEnd::Finished, _) => Command::Finished {
             at: clock.now(),
             files,
@@ -54,6 +59,9 @@ pub(super) async fn run_job(
             Ok(job) => {
                 // What it means to the job is a line of the journal.
                 tracing::debug!(state = %job.state, "run ended: {}", command.verb());
+                if let Some(runner) = &runner {
+                    runner.ended(&job).await;
+                }
                 job.intent?;
                 return Some(carry_out(job, owed.files(), runner, store, clock).await);
             }

@@ -36,6 +36,11 @@ pub enum RunEnd {
     },
     /// It was asked to stop and has; what it reached is durable.
     Stopped,
+    /// It was asked to stop and has, and cannot go on from where it was.
+    Interrupted {
+        /// What that means where nothing else was decided meanwhile.
+        error: ErrorInfo,
+    },
 }
 
 /// The run was taken away: its runner ends without a further word.
@@ -74,6 +79,9 @@ pub trait Runner: Send + Sync + 'static {
     fn cancel_patience(&self, _job: &Job) -> Option<Duration> {
         None
     }
+
+    /// The end of a run is committed, and this is how the job stands now.
+    async fn ended(&self, _job: &Job) {}
 }
 
 /// What a runner may use of the engine.

@@ -408,11 +408,21 @@ impl Engine {
     }
 
     async fn drain(&mut self) {
-        self.running.values().for_each(|running| running.stop.cancel());
+        // What can go on from where it is need not be waited for; a command may end by itself until it
+        // would be too late to end it in order.
+        let patience = self.settings.drain / 2;
+        let (patient, at_once): (Vec<_>, Vec<_>) =
+            self.running.values().partition(|one| one.family == Family::Batch);
+        at_once.into_iter().for_each(|running| running.stop.cancel());
+        let patient: Vec<CancellationToken> = patient.into_iter().map(|one| one.stop.clone()).collect();
         let stopped = async {
             // These have not begun.
             for (_, run) in std::mem::take(&mut self.waiting) {
                 let _ = self.store.report(run.id(), Command::Yield).await;
+            }
+            let by_itself = async { while self.tasks.join_next().await.is_some() {} };
+            if tokio::time::timeout(patience, by_itself).await.is_err() {
+                patient.iter().for_each(CancellationToken::cancel);
             }
             while self.tasks.join_next().await.is_some() {}
         };

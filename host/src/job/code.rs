@@ -164,6 +164,8 @@ codes! {
     SX_OVERLOAD = 0xA05E_0009, "SX_E_OVERLOAD", "no slot was free";
     SX_CONFLICT = 0xA05E_000A, "SX_E_CONFLICT", "the job changed while its handler decided";
     SX_HOST_FAULT = 0xA05E_000B, "SX_E_HOST_FAULT", "the host failed, not the handler";
+    SX_EXPIRED = 0xA05E_000C, "SX_E_EXPIRED", "the time in which this was of use is over";
+    SX_HOST_CRASH = 0xA05E_000D, "SX_E_HOST_CRASH", "the host died each time this ran; it is not run again by itself";
 }
 
 impl Code {

@@ -4,8 +4,8 @@ use std::borrow::Cow;
 use std::time::Duration;
 
 use super::{
-    Code, ErrorInfo, EventKind, FileRef, FileSpec, Intent, Job, JobChange, JobSpec, JobState, Outcome,
-    OwnerName, Priority, Timestamp,
+    CallState, Code, DeadCall, ErrorInfo, EventKind, FileRef, FileSpec, Intent, Job, JobChange, JobSpec,
+    JobState, Outcome, OwnerName, Priority, Timestamp,
 };
 
 /// Something that wants to change a job. The first group comes from people and handlers, the
@@ -88,6 +88,17 @@ pub enum Command {
         /// What went wrong.
         error: ErrorInfo,
     },
+    /// A call ended without its own doing: with the host, or in its drain.
+    Interrupted {
+        /// What that is as an error.
+        error: ErrorInfo,
+        /// The host died of something while it ran (C-45, CJ-07).
+        crashed: bool,
+    },
+    /// Nobody can help a failed call: it is a dead letter (C-76).
+    Bury(DeadCall),
+    /// A failed call begins anew, with its identity and its history (C-81).
+    Requeue,
     /// The delay after a transient error is over (B-28, B-30).
     RetryDue {
         /// The time it is.
@@ -149,6 +160,9 @@ impl Command {
             Self::HoldOver => "hold-over",
             Self::TransientError { .. } => "transient-error",
             Self::FatalError { .. } => "fatal-error",
+            Self::Interrupted { .. } => "interrupted",
+            Self::Bury(_) => "bury",
+            Self::Requeue => "requeue",
             Self::RetryDue { .. } => "retry-due",
             Self::NetworkReturned => "network-returned",
             Self::Finished { .. } => "finished",
@@ -217,6 +231,8 @@ pub struct Transition {
     pub no_progress_since: Option<Timestamp>,
     /// When it was last transferred, afterwards.
     pub transferred: Option<Timestamp>,
+    /// How the call stands, afterwards.
+    pub call: CallState,
     /// The properties afterwards, where they change.
     pub spec: Option<Box<JobSpec>>,
     /// The owner afterwards, where it is another.
@@ -249,6 +265,7 @@ impl Transition {
         job.retries = self.retries;
         job.no_progress_since = self.no_progress_since;
         job.transferred = self.transferred;
+        job.call = self.call;
         if let Some(spec) = self.spec {
             job.spec = *spec;
         }

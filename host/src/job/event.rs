@@ -20,6 +20,10 @@ words! {
         OnEnded = "on-ended",
         /// A batch call failed (`async-error-notify`).
         OnError = "on-error",
+        /// A call failed that had begun, and nothing is left to try (`final-retry`, C-76).
+        FinalServerRetry = "final-server-retry",
+        /// The same of a call that never began (`final-retry`, C-77).
+        FinalClientRetry = "final-client-retry",
         /// Objects of a query (`object-sink`, W-13).
         OnObjectReady = "on-object-ready",
         /// How far a query is; latest wins, may be dropped (W-16).
@@ -71,6 +75,7 @@ impl EventKind {
             }
             Self::OnEnded => Interface::JobEnd,
             Self::OnError => Interface::AsyncErrorNotify,
+            Self::FinalServerRetry | Self::FinalClientRetry => Interface::FinalRetry,
             Self::OnObjectReady | Self::OnProgress | Self::OnObjectPut | Self::OnCompleted => {
                 Interface::ObjectSink
             }
@@ -84,7 +89,9 @@ impl EventKind {
             Self::JobTransferred | Self::JobError | Self::JobModification | Self::FileTransferred => {
                 matches!(family, Family::Transfer)
             }
-            Self::OnError => matches!(family, Family::Batch),
+            Self::OnError | Self::FinalServerRetry | Self::FinalClientRetry => {
+                matches!(family, Family::Batch)
+            }
             Self::OnObjectReady | Self::OnProgress | Self::OnObjectPut | Self::OnCompleted => {
                 matches!(family, Family::Query)
             }

@@ -3,14 +3,15 @@
 //!
 //! Rows B-20…B-46 of the transfer specification are its table; `law_tests.rs` names them.
 
+mod ladder;
 mod setting;
 
 use std::borrow::Cow;
 use std::time::Duration;
 
 use super::{
-    Code, Command, Due, ErrorContext, ErrorInfo, EventKind, Family, FilesChange, HoldReason, Intent, Job,
-    JobKind, JobState, Outcome, Refusal, Timestamp, Transition,
+    CallState, Code, Command, Due, ErrorContext, ErrorInfo, EventKind, Family, FilesChange, HoldReason,
+    Intent, Job, JobKind, JobState, Outcome, Refusal, Timestamp, Transition,
 };
 
 /// The least delay between retries, whatever the job asks for. B-57 raises it to 5 s; a tenth of a
@@ -37,6 +38,8 @@ pub fn apply(job: &Job, command: &Command) -> Result<Transition, Refusal> {
         }
         (None, Command::Resume { after, at }) => resume(job, command, *after, *at),
         (None, Command::Suspend) => Ok(suspend(job)),
+        // C-80: dead letters stay until somebody decides about them.
+        (None, Command::Expired) if job.call.dead.is_some() => Ok(unchanged(job)),
         (None, Command::Cancel | Command::Expired) => Ok(with_intent(job, Intent::Cancel)),
         // It never will run: it is cancelled, and says why.
         (None, Command::Unmet { error }) => Ok(Transition {
@@ -59,6 +62,8 @@ pub fn apply(job: &Job, command: &Command) -> Result<Transition, Refusal> {
         }
         (None, Command::TakeOwnership(owner)) => Ok(setting::take_ownership(job, owner)),
         (None, Command::Release) => release(job, command),
+        (None, Command::Bury(why)) => ladder::bury(job, command, *why),
+        (None, Command::Requeue) => ladder::requeue(job, command),
         (None, Command::RetryDue { at }) => retry_due(job, command, *at),
         (None, Command::NetworkReturned | Command::HoldOver) => condition_over(job, command),
         (None, command) => running(job, command),
@@ -91,7 +96,13 @@ fn running(job: &Job, command: &Command) -> Result<Transition, Refusal> {
             Ok(held(job, error))
         }
         (JobState::Connecting | JobState::Transferring, Command::TransientError { error, retry_after }) => {
-            Ok(transient(job, error, *retry_after))
+            Ok(match job.kind.family() {
+                Family::Batch => ladder::failed(job, error),
+                Family::Transfer | Family::Query => transient(job, error, *retry_after),
+            })
+        }
+        (JobState::Connecting | JobState::Transferring, Command::Interrupted { error, crashed }) => {
+            Ok(ladder::interrupted(job, error, *crashed))
         }
         (JobState::Connecting | JobState::Transferring, Command::FatalError { error }) => {
             Ok(into_error(job, error.clone(), counts(error)))
@@ -144,6 +155,7 @@ fn resume(job: &Job, command: &Command, after: Duration, at: Timestamp) -> Resul
                 retries: 0,
                 no_progress_since: None,
                 resets_active: true,
+                call: ladder::resumed(job),
                 ..moved(job, JobState::Queued)
             })
         }
@@ -211,7 +223,9 @@ fn release(job: &Job, command: &Command) -> Result<Transition, Refusal> {
 /// B-28, and B-30 when the no-progress time-out has passed.
 fn retry_due(job: &Job, command: &Command, at: Timestamp) -> Result<Transition, Refusal> {
     match job.state {
-        JobState::TransientError if no_progress_left(job, at).is_zero() => {
+        JobState::TransientError
+            if job.kind.family() != Family::Batch && no_progress_left(job, at).is_zero() =>
+        {
             Ok(into_error(job, no_progress_error(job, at), 0))
         }
         JobState::TransientError => Ok(Transition {
@@ -283,6 +297,7 @@ fn finished(job: &Job, at: Timestamp, files: u32) -> Transition {
     transition.retries = 0;
     transition.no_progress_since = None;
     transition.due = Due::Never;
+    transition.call = CallState::default();
     if job.kind.family() == Family::Transfer {
         transition.events.push(EventKind::JobTransferred);
     }
@@ -291,6 +306,16 @@ fn finished(job: &Job, at: Timestamp, files: u32) -> Transition {
 
 /// B-27, B-99: entering `error` tells the handler, once per entry.
 fn into_error(job: &Job, error: ErrorInfo, counted: u32) -> Transition {
+    // C-04: whoever waits for it owns its error.
+    if ladder::is_awaited(job) {
+        return Transition {
+            error: Some(error),
+            error_count: job.error_count.saturating_add(counted),
+            call: CallState::default(),
+            ..ended(job, JobState::Acknowledged, Outcome::Failed)
+        };
+    }
+    let error_code = error.code;
     let event = match job.kind.family() {
         Family::Transfer => Some(EventKind::JobError),
         Family::Batch => Some(EventKind::OnError),
@@ -300,6 +325,7 @@ fn into_error(job: &Job, error: ErrorInfo, counted: u32) -> Transition {
         error: Some(error),
         error_count: job.error_count.saturating_add(counted),
         due: Due::Never,
+        call: ladder::at_its_end(job, error_code),
         events: event.into_iter().collect(),
         ..moved(job, JobState::Error)
     }
@@ -351,6 +377,7 @@ fn unchanged(job: &Job) -> Transition {
         retries: job.retries,
         no_progress_since: job.no_progress_since,
         transferred: job.transferred,
+        call: job.call,
         spec: None,
         owner: None,
         files: FilesChange::None,

@@ -44,6 +44,10 @@ const ALLOWED: &[(&str, &[JobState])] = &[
     ("transient-error", RUNNING),
     ("fatal-error", RUNNING),
     ("finished", RUNNING),
+    ("interrupted", RUNNING),
+    // Allowed for batch jobs alone: see law_batch_tests.rs.
+    ("bury", &[]),
+    ("requeue", &[]),
     ("retry-due", &[TransientError]),
     ("network-returned", &[TransientError]),
     ("release", &[Transferred]),

@@ -8,8 +8,8 @@ use serde::{Deserialize, Serialize};
 
 use super::after::AFTER_MAX;
 use super::{
-    After, Backoff, BatchSpec, Code, ErrorInfo, JobId, NotifyFlag, OwnerName, PluginName, Profile, Progress,
-    QuerySpec, ReplyProgress, Timestamp, TransferSpec,
+    After, Backoff, BatchSpec, CallState, Code, ErrorInfo, JobId, NotifyFlag, OwnerName, PluginName, Profile,
+    Progress, QuerySpec, ReplyProgress, Timestamp, TransferSpec,
 };
 
 /// A word that names none of the values of an enumeration.
@@ -365,6 +365,9 @@ pub struct Job {
     pub reply: Option<ReplyProgress>,
     /// The error object, while it lives (B-80); a final job keeps its last one.
     pub error: Option<ErrorInfo>,
+    /// What only a batch job has beside its state.
+    #[serde(default, skip_serializing_if = "CallState::is_default")]
+    pub call: CallState,
     /// What its submitter fixed.
     #[serde(flatten)]
     pub spec: JobSpec,

@@ -59,6 +59,8 @@ impl NotifyFlag {
             EventKind::FileTransferred => Some(Self::FileTransferred),
             EventKind::OnEnded
             | EventKind::OnError
+            | EventKind::FinalServerRetry
+            | EventKind::FinalClientRetry
             | EventKind::OnObjectReady
             | EventKind::OnProgress
             | EventKind::OnObjectPut
@@ -143,6 +145,7 @@ impl JobSpec {
 
 #[cfg(test)]
 mod tests {
+    use super::super::Interface;
     use super::*;
 
     fn flags(words: &[&str]) -> Result<BTreeSet<NotifyFlag>, FlagsRefused> {
@@ -193,6 +196,7 @@ mod tests {
         let own = |spec: &JobSpec| -> Vec<&str> {
             let told = EventKind::ALL.iter().filter(|event| spec.tells_own(**event));
             let told = told.filter(|event| !event.occurs_in(Family::Query));
+            let told = told.filter(|event| event.interface() != Interface::FinalRetry);
             told.map(|event| event.as_str()).collect()
         };
         assert_eq!(own(&spec), ["job-transferred", "job-error", "on-error"]);

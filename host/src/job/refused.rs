@@ -90,6 +90,67 @@ impl RefusedKey {
             "the control API is not offered on the network",
             "forward the control socket, with ssh for instance",
         ),
+        key("scope", "C-13", "a call has no brackets within it", ONE_CALL),
+        key(
+            "scope_status",
+            "C-14",
+            "there are no brackets that could tell how they ended",
+            ONE_CALL,
+        ),
+        key(
+            "mts_activity",
+            "C-15",
+            "there are no activities without a configuration",
+            "leave `activity` out: a call is then a lane of its own",
+        ),
+        key(
+            "transaction",
+            "C-20",
+            "a call takes part in no transaction",
+            COMMIT,
+        ),
+        key(
+            "isolation",
+            "C-21",
+            "the store knows one level, which is the strongest",
+            COMMIT,
+        ),
+        key(
+            "transaction_timeout",
+            "C-22",
+            "there is no transaction that could time out",
+            "give the call a `deadline`",
+        ),
+        key(
+            "bring_your_own_transaction",
+            "C-23",
+            "a call takes part in no transaction",
+            COMMIT,
+        ),
+        key(
+            "transaction_description",
+            "C-24",
+            "there is no transaction to describe",
+            "give the job a `description`",
+        ),
+        key(
+            "partition",
+            "C-27",
+            "a host is not divided into partitions",
+            "run a host for each, with a `state_dir` of its own",
+        ),
+        key(
+            "intrinsics",
+            "C-29",
+            "a call inherits no ambient objects of its submitter",
+            "give the job a `context`, which every handler gets",
+        ),
+        key(
+            "just_in_time_activation",
+            "C-62",
+            "nothing is activated between the calls of an object",
+            "every call of a component has an instance of its own",
+        ),
     ];
 
     /// The refused key of this name.
@@ -99,6 +160,8 @@ impl RefusedKey {
     }
 }
 
+const ONE_CALL: &str = "submit what belongs together as one call";
+const COMMIT: &str = "what a handler decides is committed with its acknowledgement";
 const RANGES: &str = "give the file its `ranges` when it is added";
 const PINS: &str = "trust an authority of your own, or pin the server's key";
 const MIRRORS: &str = "give the file `mirrors`";

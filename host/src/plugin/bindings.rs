@@ -167,9 +167,12 @@ fn shape(function: Function) -> Shape {
         Function::Event(EventKind::OnCompleted) => Shape::WithCompletion,
         Function::OnCall => Shape::Work,
         Function::Fetch => Shape::Ask,
-        Function::Event(EventKind::JobTransferred | EventKind::JobModification)
-        | Function::FinalServerRetry
-        | Function::FinalClientRetry => Shape::Two,
+        Function::Event(
+            EventKind::JobTransferred
+            | EventKind::JobModification
+            | EventKind::FinalServerRetry
+            | EventKind::FinalClientRetry,
+        ) => Shape::Two,
     }
 }
 

@@ -265,10 +265,7 @@ impl Surface {
             .iter()
             .filter_map(|(function, _)| match function {
                 Function::Event(kind) => Some(*kind),
-                Function::FinalServerRetry
-                | Function::FinalClientRetry
-                | Function::OnCall
-                | Function::Fetch => None,
+                Function::OnCall | Function::Fetch => None,
             })
             .collect()
     }
@@ -277,7 +274,6 @@ impl Surface {
 /// The functions of an interface.
 fn functions(interface: Interface) -> Vec<(Function, &'static str)> {
     let functions = match interface {
-        Interface::FinalRetry => vec![Function::FinalServerRetry, Function::FinalClientRetry],
         Interface::ServiceCall => vec![Function::OnCall],
         Interface::Provider => vec![Function::Fetch],
         _ => EventKind::ALL
@@ -377,6 +373,6 @@ mod tests {
     #[test]
     fn every_handler_function_belongs_to_one_interface() {
         let all: usize = Interface::ALL.iter().map(|i| functions(*i).len()).sum();
-        assert_eq!(all, EventKind::ALL.len() + 4);
+        assert_eq!(all, EventKind::ALL.len() + 2);
     }
 }

@@ -321,7 +321,7 @@ impl Inner {
                 let exports = Exports {
                     digest: served.digest.clone(),
                     functions: served.surface.events(),
-                    final_retry: served.surface.has(Function::FinalServerRetry),
+                    final_retry: served.surface.has(Function::Event(EventKind::FinalServerRetry)),
                     work: served.surface.work(),
                 };
                 (name.clone(), exports)

@@ -68,6 +68,7 @@ pub(super) fn call(event: &str) -> Call {
             attempt: 1,
             error_count: 1,
             retries: 0,
+            call: crate::job::CallState::default(),
             no_progress_since: None,
             reply: None,
             due: None,

@@ -123,6 +123,8 @@ impl Work<'_> {
             // A failed batch of which nobody was told stays: it is not lost to those who come later.
             if batch && self.event_of_entry(stored, EventKind::OnError)?.is_some() {
                 self.release_if_done(stored)?;
+            } else if batch {
+                self.ask_finally(stored)?;
             }
         }
         Ok(jobs.last().map(|stored| stored.seq))
@@ -171,6 +173,8 @@ impl Work<'_> {
 /// What handlers hear of the state in which a job rests.
 pub(super) const fn resting_event(job: &Job) -> Option<EventKind> {
     match (job.state, job.kind.family()) {
+        // Nobody is asked about a dead letter any more (C-80).
+        (JobState::Error, Family::Batch) if job.call.dead.is_some() => None,
         (JobState::Transferred, Family::Transfer) => Some(EventKind::JobTransferred),
         (JobState::Error, Family::Transfer) => Some(EventKind::JobError),
         (JobState::Error, Family::Batch) => Some(EventKind::OnError),

@@ -167,7 +167,10 @@ impl Work<'_> {
         } = load_job_at(self.db, delivery.job)?;
         let (revision, data) = load_event(self.db, delivery.event)?;
         let moved_on = match delivery.record.event {
-            EventKind::JobError | EventKind::OnError => job.state != JobState::Error || revision < entered,
+            EventKind::JobError
+            | EventKind::OnError
+            | EventKind::FinalServerRetry
+            | EventKind::FinalClientRetry => job.state != JobState::Error || revision < entered,
             EventKind::JobTransferred => job.state != JobState::Transferred || revision < entered,
             EventKind::JobModification
             | EventKind::FileTransferred

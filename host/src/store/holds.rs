@@ -69,7 +69,7 @@ impl Work<'_> {
         let standing = ask.holds.iter().map(|hold| format!("'{}'", hold.reason));
         let standing = standing.collect::<Vec<_>>().join(", ");
         let sql = format!(
-            "SELECT seq FROM jobs WHERE state = 'transient-error' AND intent IS NULL \
+            "SELECT seq FROM jobs WHERE state = 'transient-error' AND intent IS NULL AND pool = 0 \
              AND coalesce(held, '') NOT IN ({standing}) ORDER BY seq LIMIT ?1"
         );
         let seqs = self.seqs_of(&sql, [int(*left as u64)])?;

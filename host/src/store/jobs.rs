@@ -100,6 +100,7 @@ impl Work<'_> {
             attempt: 0,
             error_count: 0,
             retries: 0,
+            call: crate::job::CallState::default(),
             no_progress_since: None,
             due: None,
             created: self.now,
@@ -197,6 +198,8 @@ impl Work<'_> {
                 stored = self.fenced(run)?;
             }
             self.apply(&mut stored, end)?;
+            // Where no handler is told of a failed call, the next to be asked is asked at once.
+            self.ask_finally(&mut stored)?;
         }
         for one in &told.writes {
             self.write_state(&one.plugin, &one.writes)?;

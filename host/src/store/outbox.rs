@@ -11,6 +11,7 @@ use crate::job::{
 };
 
 use super::Change;
+use super::finally::Finally;
 use super::journal::Note;
 use super::rows::{EventData, StoredJob, int, millis, rank, to_json, word};
 use super::writer::{Done, Work};
@@ -111,7 +112,8 @@ impl Work<'_> {
                 "UPDATE jobs SET state = ?2, intent = ?3, outcome = ?4, priority = ?5, revision = ?6, \
                  entered = ?7, attempt = ?8, error_count = ?9, retries = ?10, no_progress_since = ?11, \
                  due = ?12, modified = ?13, transferred = ?14, \
-                 claimed_by = ?15, claim_expires = ?16, held = ?17, active_ms = ?18, active_since = ?19 \
+                 claimed_by = ?15, claim_expires = ?16, held = ?17, active_ms = ?18, active_since = ?19, \
+                 call = ?20 \
                  WHERE seq = ?1",
             )?
             .execute(params![
@@ -134,6 +136,7 @@ impl Work<'_> {
                 stored.held().map(HoldReason::as_str),
                 u64::try_from(stored.active.ended.as_millis()).map_or(i64::MAX, int),
                 stored.active.since.map(|time| time.as_millis()),
+                (!job.call.is_default()).then(|| to_json(&job.call)).transpose()?,
             ])?;
         Ok(())
     }
@@ -287,6 +290,9 @@ impl Work<'_> {
 
     /// Completion by itself, see [`Work::release`].
     pub(super) fn release_if_done(&mut self, stored: &mut StoredJob) -> Done<()> {
+        if self.ask_finally(stored)? == Finally::Stays {
+            return Ok(());
+        }
         match self.release(stored)? {
             Some(transition) => self.write_transition(stored, transition),
             None => Ok(()),
@@ -297,7 +303,7 @@ impl Work<'_> {
     /// job is held; and every `file-transferred` of whoever decides, who may find the file bad (B-97). The
     /// same ends a failed batch, but one whose `on-error` of this entry ended in the dead letters stays in
     /// `error`, whichever of its handlers was last.
-    fn release(&self, stored: &StoredJob) -> Done<Option<Transition>> {
+    pub(super) fn release(&self, stored: &StoredJob) -> Done<Option<Transition>> {
         let (event, files) = match stored.job.state {
             JobState::Transferred => (EventKind::JobTransferred, EventKind::FileTransferred),
             JobState::Error => (EventKind::OnError, EventKind::OnError),

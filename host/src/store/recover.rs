@@ -2,11 +2,29 @@
 
 use rusqlite::params;
 
-use crate::job::{Command, DeliveryState, FailureClass, Family};
+use crate::job::{
+    Code, Command, DeliveryState, ErrorContext, ErrorInfo, FailureClass, Family, Job, Timestamp,
+};
 
 use super::rows::{StoredDelivery, load_delivery_at, load_job_at};
 use super::writer::{Done, Work};
 use super::{Change, tally};
+
+/// A command cannot go on from where it was: the law says what becomes of it (C-45, CJ-07).
+fn crashed(job: &Job, now: Timestamp) -> Command {
+    let error = ErrorInfo {
+        code: Code::SX_INTERRUPTED,
+        context: ErrorContext::RemoteApplication,
+        description: "the host died while this ran, and it was ended with it".to_owned(),
+        file: None,
+        protocol: None,
+        leg: None,
+        attempt: job.attempt,
+        at: now,
+        extended: None,
+    };
+    Command::Interrupted { error, crashed: true }
+}
 
 /// Deaths in a row after which a delivery is run alone; the next parks it.
 pub(super) const INTERRUPTED_ALONE: u32 = 5;
@@ -24,7 +42,11 @@ impl Work<'_> {
                 stored.active.ended = stored.active.ended.saturating_add(alive.since(since));
             }
             stored.active.since = None;
-            self.apply(&mut stored, &Command::Yield)?;
+            let command = match stored.job.kind.family() {
+                Family::Batch => crashed(&stored.job, self.now),
+                Family::Transfer | Family::Query => Command::Yield,
+            };
+            self.apply(&mut stored, &command)?;
         }
         let running = self.seqs(
             "SELECT seq FROM deliveries INDEXED BY deliveries_running WHERE state = 'running' ORDER BY seq",

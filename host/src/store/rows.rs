@@ -21,7 +21,7 @@ pub(super) const JOB_COLUMNS: &str = "j.seq, j.id, j.owner, j.kind, j.state, j.i
      j.revision, j.attempt, j.error_count, j.retries, j.no_progress_since, j.due, j.created, j.modified, \
      j.transferred, j.bytes_known, j.bytes_transferred, j.sizes_unknown, j.files_total, \
      j.files_transferred, j.entered, d.spec, d.error, j.claimed_by, j.claim_expires, \
-     j.active_ms, j.active_since, j.reply_total, j.reply_transferred";
+     j.active_ms, j.active_since, j.reply_total, j.reply_transferred, j.call";
 
 /// A job with what only the store knows of it.
 pub(super) struct StoredJob {
@@ -141,6 +141,7 @@ pub(super) fn job_of(row: &Row<'_>) -> rusqlite::Result<StoredJob> {
         progress,
         reply: reply_of(row)?,
         error,
+        call: optional_json(row, 31)?.unwrap_or_default(),
         spec,
     };
     let claimed_by: Option<i64> = row.get(25)?;

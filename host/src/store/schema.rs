@@ -187,6 +187,7 @@ CREATE TABLE destinations (                             -- who has a destination
 /// What batch work and queries need.
 const V3: &str = r"
 ALTER TABLE jobs ADD COLUMN pool INTEGER NOT NULL DEFAULT 0;         -- whose slots it runs in: transfers 0, batch 1, queries 2
+ALTER TABLE jobs ADD COLUMN call TEXT;                               -- JSON of how a call stands; NULL while nothing is to be said
 UPDATE jobs SET pool = CASE kind WHEN 'batch' THEN 1 WHEN 'query' THEN 2 ELSE 0 END;
 DROP INDEX jobs_runnable;
 DROP INDEX jobs_by_host;

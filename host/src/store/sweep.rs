@@ -7,11 +7,11 @@ use std::time::Duration;
 use rusqlite::{OptionalExtension, params};
 use serde::{Deserialize, Serialize};
 
-use crate::job::{Command, DeliveryState, Outcome, PluginName, Timestamp};
+use crate::job::{Command, DeliveryState, JobId, Outcome, PluginName, Timestamp};
 
-use super::RetentionRule;
 use super::rows::{int, load_job_at, to_json, word};
 use super::writer::{Done, Work};
+use super::{Change, RetentionRule};
 
 /// Jobs or deliveries looked at in one transaction.
 const LOOKED_AT: usize = 500;
@@ -139,7 +139,8 @@ impl Work<'_> {
             let mut stored = load_job_at(self.db, *seq)?;
             let limit = stored.job.spec.profile.inactivity();
             let expires = stored.job.modified.after(limit);
-            if stored.job.intent.is_none() && self.now.since(stored.job.modified) >= limit {
+            let rests = stored.job.intent.is_none() && stored.job.call.dead.is_none();
+            if rests && self.now.since(stored.job.modified) >= limit {
                 tracing::warn!(job = %stored.job.id, "cancelled after its inactivity time-out");
                 self.apply(&mut stored, &Command::Expired)?;
             }
@@ -257,11 +258,14 @@ impl Work<'_> {
                 gone += 2;
             }
         }
-        let (state, files): (_, i64) = self
+        let (state, files, id): (_, i64, _) = self
             .db
-            .prepare_cached("DELETE FROM jobs WHERE seq = ?1 RETURNING state, files_total")?
-            .query_row([seq], |row| Ok((word(row, 0)?, row.get(1)?)))?;
+            .prepare_cached("DELETE FROM jobs WHERE seq = ?1 RETURNING state, files_total, id")?
+            .query_row([seq], |row| Ok((word(row, 0)?, row.get(1)?, row.get(2)?)))?;
         self.ledger.job(Some(state), None);
+        self.changes.push(Change::Forgotten {
+            id: JobId::from_bytes(id),
+        });
         Ok(Some(gone + files))
     }
 }

@@ -417,6 +417,11 @@ pub enum Change {
     },
     /// Deliveries were written or became due.
     Deliveries,
+    /// A job is no longer there.
+    Forgotten {
+        /// Which.
+        id: JobId,
+    },
 }
 
 /// Why the store did not do it.

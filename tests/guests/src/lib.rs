@@ -62,6 +62,10 @@ impl AsyncErrorNotify for Moody {
 }
 
 impl FinalRetry for Moody {
+    fn final_client_retry(call: &CallInfo, _: &JobSnapshot) -> Result {
+        act("final-client-retry", call)
+    }
+
     fn final_server_retry(call: &CallInfo, _: &JobSnapshot) -> Result {
         act("final-server-retry", call)
     }

@@ -38,6 +38,21 @@ impl TestHost {
         said.stdout.trim_end().to_owned()
     }
 
+    /// Submits a command and returns its job's id.
+    #[track_caller]
+    pub fn batch(&self, options: &[&str], argv: &[&str]) -> String {
+        let said = self
+            .cli(&[&["submit", "batch"], options, &["--"], argv].concat())
+            .code(0);
+        said.stdout.trim_end().to_owned()
+    }
+
+    /// The same for a line of a shell, which then is the command.
+    #[track_caller]
+    pub fn shell(&self, options: &[&str], line: &str) -> String {
+        self.batch(options, &["sh", "-c", line])
+    }
+
     /// Submits an upload of a file in the folder and returns the job's id.
     #[track_caller]
     pub fn upload(&self, file: &str, url: &str, more: &[&str]) -> String {

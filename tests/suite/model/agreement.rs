@@ -78,6 +78,7 @@ fn host_job(job: &Job) -> job::Job {
         attempt: 1,
         error_count: 0,
         retries: 0,
+        call: sexton::job::CallState::default(),
         no_progress_since: None,
         reply: None,
         due: None,

@@ -58,6 +58,7 @@ fn job(new: NewJob) -> (Job, Vec<FileStatus>) {
         attempt: 0,
         error_count: 0,
         retries: 0,
+        call: crate::job::CallState::default(),
         no_progress_since: None,
         reply: None,
         due: None,

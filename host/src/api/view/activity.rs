@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{ActivityName, Timestamp};
 use crate::job::ActivitySpec;
-pub use crate::job::{Hours, LaneOrder, OnHostCrash, PoolKind};
+pub use crate::job::{Hours, LaneOrder, PoolKind};
 
 /// An activity as it stands.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

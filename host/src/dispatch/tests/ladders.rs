@@ -79,7 +79,7 @@ async fn c76_queued_ends_in_the_final_callback() {
     let calls = scene.handlers.calls();
     assert_eq!(calls.len(), 17);
     assert_eq!(calls[15].function, Function::Event(EventKind::JobError));
-    assert_eq!(calls[16].function, Function::FinalServerRetry);
+    assert_eq!(calls[16].function, Function::Event(EventKind::FinalServerRetry));
 }
 
 #[tokio::test]
@@ -108,7 +108,10 @@ async fn c74_a_permanent_error_under_queued_goes_to_the_final_callback_at_once_a
     let functions: Vec<_> = scene.handlers.calls().iter().map(|seen| seen.function).collect();
     assert_eq!(
         functions,
-        [Function::Event(EventKind::JobError), Function::FinalServerRetry]
+        [
+            Function::Event(EventKind::JobError),
+            Function::Event(EventKind::FinalServerRetry)
+        ]
     );
 }
 

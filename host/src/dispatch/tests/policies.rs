@@ -26,6 +26,7 @@ fn job() -> Job {
         attempt: 1,
         error_count: 1,
         retries: 0,
+        call: crate::job::CallState::default(),
         no_progress_since: None,
         reply: None,
         due: None,

@@ -43,6 +43,7 @@ async fn an_older_store_is_brought_up_with_its_jobs() {
          ALTER TABLE jobs DROP COLUMN reply_transferred;
          DROP TABLE destinations;
          ALTER TABLE jobs DROP COLUMN pool;
+         ALTER TABLE jobs DROP COLUMN call;
          PRAGMA user_version = 1;",
     )
     .unwrap();

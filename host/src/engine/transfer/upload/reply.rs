@@ -122,7 +122,7 @@ impl<P: UploadProgress> Upload<'_, P> {
                 work.session.reply = Some(Box::new(last.clone()));
                 self.reply_is(work, last).await
             }
-            RunEnd::Stopped => Err(Break::Stopped),
+            RunEnd::Stopped | RunEnd::Interrupted { .. } => Err(Break::Stopped),
             RunEnd::Transient {
                 mut error,
                 retry_after,

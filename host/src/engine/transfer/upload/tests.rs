@@ -68,6 +68,7 @@ fn job() -> Job {
         attempt: 1,
         error_count: 0,
         retries: 0,
+        call: crate::job::CallState::default(),
         no_progress_since: None,
         due: None,
         created: Timestamp::default(),

@@ -73,6 +73,8 @@ mod code_tests;
 #[cfg(test)]
 mod law_matrix;
 #[cfg(test)]
+mod law_query_tests;
+#[cfg(test)]
 mod law_reply_tests;
 #[cfg(test)]
 mod law_rows;

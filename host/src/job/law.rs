@@ -3,6 +3,7 @@
 //!
 //! Rows B-20…B-46 of the transfer specification are its table; `law_tests.rs` names them.
 
+mod query;
 mod setting;
 
 use std::borrow::Cow;
@@ -37,7 +38,10 @@ pub fn apply(job: &Job, command: &Command) -> Result<Transition, Refusal> {
         }
         (None, Command::Resume { after, at }) => resume(job, command, *after, *at),
         (None, Command::Suspend) => Ok(suspend(job)),
-        (None, Command::Cancel | Command::Expired) => Ok(with_intent(job, Intent::Cancel)),
+        (None, Command::Cancel | Command::Expired) => Ok(match job.kind.family() {
+            Family::Query => query::cancelled(job),
+            Family::Transfer | Family::Batch => with_intent(job, Intent::Cancel),
+        }),
         (None, Command::Complete) => complete(job, command),
         (None, Command::SetReply(path)) => setting::set_reply(job, command, path),
         (None, Command::Validate { file, valid, at }) => setting::validate(job, command, file, *valid, *at),
@@ -206,7 +210,7 @@ fn release(job: &Job, command: &Command) -> Result<Transition, Refusal> {
 /// B-28, and B-30 when the no-progress time-out has passed.
 fn retry_due(job: &Job, command: &Command, at: Timestamp) -> Result<Transition, Refusal> {
     match job.state {
-        JobState::TransientError if no_progress_left(job, at).is_zero() => {
+        JobState::TransientError if !query::is_watch(job) && no_progress_left(job, at).is_zero() => {
             Ok(into_error(job, no_progress_error(job, at), 0))
         }
         JobState::TransientError => Ok(Transition {
@@ -265,6 +269,9 @@ fn transient(job: &Job, error: &ErrorInfo, retry_after: Option<Duration>) -> Tra
 
 /// B-32. Files that were added while the runner was busy with the others take a run of their own (B-42).
 fn finished(job: &Job, at: Timestamp, files: u32) -> Transition {
+    if job.kind.family() == Family::Query {
+        return query::finished(job, at);
+    }
     if files < job.progress.files_total {
         return Transition {
             retries: 0,
@@ -289,7 +296,7 @@ fn into_error(job: &Job, error: ErrorInfo, counted: u32) -> Transition {
     let event = match job.kind.family() {
         Family::Transfer => Some(EventKind::JobError),
         Family::Batch => Some(EventKind::OnError),
-        Family::Query => None,
+        Family::Query => return query::failed(job, error, counted),
     };
     Transition {
         error: Some(error),
@@ -321,7 +328,10 @@ fn ended(job: &Job, to: JobState, outcome: Outcome) -> Transition {
         intent: None,
         outcome: Some(outcome),
         due: Due::Never,
-        events: vec![EventKind::OnEnded],
+        events: match job.kind.family() {
+            Family::Query => vec![EventKind::OnCompleted, EventKind::OnEnded],
+            Family::Transfer | Family::Batch => vec![EventKind::OnEnded],
+        },
         ..moved(job, to)
     }
 }

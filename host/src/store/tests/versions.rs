@@ -39,6 +39,9 @@ async fn an_older_store_is_brought_up_with_its_jobs() {
          ALTER TABLE jobs DROP COLUMN reply_transferred;
          DROP TABLE destinations;
          ALTER TABLE jobs DROP COLUMN pool;
+         DROP TABLE query_tally;
+         DROP TABLE objects;
+         DROP TABLE watch_rows;
          PRAGMA user_version = 1;",
     )
     .unwrap();

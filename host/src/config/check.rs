@@ -9,7 +9,7 @@ use super::raw::{RawFailFast, RawFormat, RawHost, RawLog, RawMode, RawRetention,
 use super::value::{At, Quantity, Term, TermOrNever, Whole};
 use super::{
     Config, FailFastConfig, FailFastMode, HostConfig, LogConfig, LogFormat, Overrides, RetentionConfig,
-    TransferConfig, check_plugin, check_rules, check_s3, check_subscribe, read,
+    TransferConfig, check_plugin, check_query, check_rules, check_s3, check_subscribe, read,
 };
 use crate::job::{Profile, ProxySpec};
 
@@ -49,6 +49,7 @@ impl Config {
             source: Some(path.to_path_buf()),
             fail_fast: check.fail_fast(&raw.fail_fast.raw, &host),
             transfer: check.transfer(&raw.transfer.raw, host.profile),
+            query: check_query::query(&mut check, &raw.query.raw),
             retention: check.retention(&raw.retention.raw),
             log: check.log(&raw.log.raw),
             plugins: raw

@@ -24,7 +24,7 @@ const MISPLACED: [(&str, &str); 15] = [
 ];
 
 /// Keys of sections that there is one of; a file that begins with them lacks the section's head.
-const HOMES: [(&str, &[&str]); 6] = [
+const HOMES: [(&str, &[&str]); 7] = [
     (
         "[host]",
         &[
@@ -53,6 +53,7 @@ const HOMES: [(&str, &[&str]); 6] = [
             "hold",
         ],
     ),
+    ("[query]", &["drop_after", "keep", "watch_rows", "provider"]),
     ("[retention]", &["finished", "failed", "dead"]),
     ("[log]", &["format", "filter"]),
     (

@@ -21,6 +21,7 @@ impl Config {
             ("host.profile", host.profile != new.host.profile),
             ("fail_fast", *fail_fast != new.fail_fast),
             ("transfer", at_start(transfer) != at_start(&new.transfer)),
+            ("query", self.query != new.query),
             ("log", *log != new.log),
         ];
         differences

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
+use super::raw_query::RawQuery;
 use super::raw_rules::{RawBandwidth, RawHold, RawNetwork};
 use super::value::{At, Fraction, Size, Term, TermOrNever, Whole};
 use crate::job::{EventKind, Family, PluginName, Profile, Then};
@@ -19,6 +20,7 @@ pub(super) struct RawConfig {
     pub(super) host: RawHost,
     pub(super) fail_fast: RawFailFast,
     pub(super) transfer: RawTransfer,
+    pub(super) query: RawQuery,
     pub(super) retention: RawRetention,
     pub(super) log: RawLog,
     /// One table for each component in the plugin folder that needs other than the defaults.
@@ -30,10 +32,11 @@ pub(super) struct RawConfig {
 }
 
 /// The top-level keys of the file, in the order in which they are explained.
-pub(super) const SECTIONS: [&str; 7] = [
+pub(super) const SECTIONS: [&str; 8] = [
     "host",
     "fail_fast",
     "transfer",
+    "query",
     "retention",
     "log",
     "plugin",

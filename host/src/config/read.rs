@@ -12,6 +12,7 @@ use toml::de::{DeArray, DeTable, DeValue, ValueDeserializer};
 use super::error::{Fault, Report};
 use super::explain;
 use super::raw::{RawFailFast, RawHost, RawLog, RawPlugin, RawRetention, RawSubscribe, RawTransfer};
+use super::raw_query::RawQuery;
 use super::shown::is_deceptive;
 use super::value::Span;
 use crate::job::PluginName;
@@ -31,6 +32,7 @@ pub(super) struct Sections {
     pub(super) host: Piece<RawHost>,
     pub(super) fail_fast: Piece<RawFailFast>,
     pub(super) transfer: Piece<RawTransfer>,
+    pub(super) query: Piece<RawQuery>,
     pub(super) retention: Piece<RawRetention>,
     pub(super) log: Piece<RawLog>,
     pub(super) plugins: Vec<(PluginName, Piece<RawPlugin>)>,
@@ -56,6 +58,7 @@ pub(super) fn sections(report: &mut Report<'_>, text: &str) -> Sections {
             "host" => sections.host = section(report, path, value),
             "fail_fast" => sections.fail_fast = section(report, path, value),
             "transfer" => sections.transfer = section(report, path, value),
+            "query" => sections.query = section(report, path, value),
             "retention" => sections.retention = section(report, path, value),
             "log" => sections.log = section(report, path, value),
             "plugin" => sections.plugins = plugins(report, value),

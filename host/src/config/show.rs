@@ -6,6 +6,7 @@ use super::raw::{
     RawConfig, RawDir, RawDirTable, RawFailFast, RawFormat, RawGrant, RawHost, RawLadder, RawLimits, RawLog,
     RawMode, RawOn, RawPlugin, RawPolicy, RawRetention, RawS3, RawSubscribe, RawTransfer,
 };
+use super::raw_query::{RawProvider, RawQuery};
 use super::raw_rules::{RawBandwidth, RawDay, RawHold, RawNetwork, RawWindow};
 use super::value::{At, Fraction, Size, Term, TermOrNever, Whole};
 use super::value_rules::{Moment, Rate};
@@ -78,6 +79,7 @@ fn raw(config: &Config) -> RawConfig {
                 .map(|(name, bucket)| (name.clone(), raw_bucket(bucket).into()))
                 .collect(),
         },
+        query: raw_query(config),
         retention: RawRetention {
             finished: keep(config.retention.finished),
             failed: keep(config.retention.failed),
@@ -96,6 +98,27 @@ fn raw(config: &Config) -> RawConfig {
             .map(|(name, plugin)| (name.clone(), raw_plugin(plugin)))
             .collect(),
         subscribe: config.subscriptions.iter().map(raw_subscription).collect(),
+    }
+}
+
+fn raw_query(config: &Config) -> RawQuery {
+    let query = &config.query;
+    let providers = query.providers.iter().map(|(name, provider)| {
+        let raw = RawProvider {
+            url: at(provider.url.clone()),
+            password: provider
+                .password
+                .as_ref()
+                .and_then(|secret| at(secret.as_str().to_owned())),
+        };
+        (name.clone(), raw.into())
+    });
+    RawQuery {
+        deadline: at(Term(query.deadline)),
+        drop_after: at(Term(query.drop_after)),
+        keep: at(Size(query.keep)),
+        watch_rows: at(Whole(query.watch_rows as u64)),
+        provider: providers.collect(),
     }
 }
 

@@ -121,6 +121,8 @@ fn the_template_says_the_defaults() {
     assert_eq!(pager.grant.job_control, PluginConfig::default().grant.job_control);
     assert_eq!(in_force.subscriptions.len(), 1);
     in_force.subscriptions.clear();
+    let orders = in_force.query.providers.remove("orders").unwrap();
+    assert!(orders.password.is_some());
     let media = in_force.transfer.s3.remove("media").unwrap();
     assert!(media.keys.is_some() && !media.path_style);
     assert_eq!(in_force, commented);
@@ -149,6 +151,7 @@ fn the_schema_says_the_defaults() {
         ("host", "Host"),
         ("fail_fast", "FailFast"),
         ("transfer", "Transfer"),
+        ("query", "Query"),
         ("retention", "Retention"),
         ("log", "Log"),
         ("plugin.x.limits", "Limits"),

@@ -6,6 +6,7 @@ mod bandwidth;
 mod intents;
 pub mod network;
 mod owed;
+pub mod query;
 mod quota;
 mod run;
 mod runner;

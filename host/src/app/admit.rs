@@ -4,8 +4,8 @@ use std::cell::RefCell;
 use std::path::{Path, PathBuf};
 
 use crate::config::Config;
-use crate::engine::transfer;
-use crate::job::{Code, JobKind, PluginName};
+use crate::engine::{query, transfer};
+use crate::job::{Code, JobKind, PluginName, QuerySpec};
 use crate::store::NewJob;
 
 /// Where the host itself lives, looked up once for all jobs of a list: links are followed, and that
@@ -70,6 +70,9 @@ impl Own {
 /// # Errors
 /// The code, and a sentence that says what is wrong.
 pub(super) fn files(config: &Config, own: &Own, new: &NewJob) -> Result<(), (Code, String)> {
+    if let Some(asked) = &new.spec.query {
+        return ask(config, own, asked);
+    }
     let transfer = new.spec.transfer();
     let upload = &transfer.upload;
     upload.check(new.kind, &new.files)?;
@@ -92,15 +95,25 @@ pub(super) fn files(config: &Config, own: &Own, new: &NewJob) -> Result<(), (Cod
         }
     }
     match (&upload.reply, new.kind) {
-        (_, JobKind::Batch | JobKind::Query) => {
+        (_, JobKind::Batch) => {
             let why = format!(
-                "this host runs no jobs of kind {} yet; it runs downloads and uploads",
+                "this host runs no jobs of kind {} yet; it runs downloads, uploads and queries",
                 new.kind
             );
             Err((Code::NOTIMPL, why))
         }
         (Some(local), _) => reply(own, local),
         (None, _) => Ok(()),
+    }
+}
+
+/// Whether a query can be put to its provider.
+fn ask(config: &Config, own: &Own, asked: &QuerySpec) -> Result<(), (Code, String)> {
+    query::check(&config.query, &asked.provider)?;
+    match (asked.provider.scheme(), asked.provider.rest()) {
+        // What jobs were trusted with is in there.
+        ("sqlite", Some(path)) => own.refuse(path),
+        _ => Ok(()),
     }
 }
 

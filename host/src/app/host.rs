@@ -15,6 +15,7 @@ use crate::cli::{CliError, Complaint, ExitStatus};
 use crate::clock::Clock;
 use crate::config::{Config, FailFastMode};
 use crate::dispatch::{DispatchSettings, Dispatcher, Policies};
+use crate::engine::query::QueryRunner;
 use crate::engine::transfer::{self, TransferRunner};
 use crate::engine::{Engine, EngineSettings, Runners, network};
 use crate::fail_fast::{Children, Ending, FailFast};
@@ -24,7 +25,7 @@ use crate::store::{SqliteOptions, SqliteStore, Store, StoreError};
 
 use super::handle::{HostParts, HostShared, retention};
 use super::signals::{Asked, Signals};
-use super::{load_config, telemetry, this_program, watch as config_watch};
+use super::{listing, load_config, telemetry, this_program, watch as config_watch};
 
 /// Longest a start waits for plugins: cached ones are there in milliseconds, and one that must be
 /// compiled first is loaded while the host already works.
@@ -175,7 +176,7 @@ async fn start_rooms(
         clock.clone(),
         settings,
         retention_receiver,
-        runners(&config, &clock)?,
+        runners(&config, &clock, &room)?,
     );
     let rules = watch::Sender::new(Arc::new(config.transfer.rules.clone()));
     let rest_stop = CancellationToken::new();
@@ -351,7 +352,7 @@ async fn load_plugins(room: &PluginRoom) {
     }
 }
 
-fn runners(config: &Config, clock: &Clock) -> Result<Runners, CliError> {
+fn runners(config: &Config, clock: &Clock, room: &PluginRoom) -> Result<Runners, CliError> {
     let transfer = TransferRunner::new(&config.transfer, clock.clone()).map_err(|why| {
         // The one says which key, the other what is wrong with it.
         let cause = match std::error::Error::source(&why) {
@@ -362,7 +363,12 @@ fn runners(config: &Config, clock: &Clock) -> Result<Runners, CliError> {
     })?;
     let transfer: Arc<dyn crate::engine::Runner> = Arc::new(transfer);
     let kinds = [JobKind::Download, JobKind::Upload, JobKind::UploadReply];
-    Ok(kinds.map(|kind| (kind, Arc::clone(&transfer))).into())
+    let mut runners = Runners::from(kinds.map(|kind| (kind, Arc::clone(&transfer))));
+    let shown = room.clone();
+    let inventory = Arc::new(move || shown.list().iter().map(listing::shown).collect());
+    let query = QueryRunner::new(config.query.clone(), config.host.state_dir.clone(), inventory);
+    runners.insert(JobKind::Query, Arc::new(query));
+    Ok(runners)
 }
 
 /// A failure of the store as the command line tells it.

@@ -277,3 +277,11 @@ impl Progress for RunControl {
         self.quota.as_deref()
     }
 }
+
+/// A secret where a query needs one. It may read a file, so it is not for the async threads.
+///
+/// # Errors
+/// A sentence that names the reference.
+pub(super) fn read_secret(reference: &crate::job::SecretRef) -> Result<String, String> {
+    secret::read(reference).map_err(|fault| fault.what)
+}

@@ -15,6 +15,7 @@ mod host;
 mod jobs;
 mod limits;
 mod notify;
+mod objects;
 mod query;
 mod reply;
 pub mod request;

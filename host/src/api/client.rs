@@ -28,7 +28,8 @@ use super::request::{
 };
 use super::view::{
     CountView, DeliveriesView, DeliveryId, DeliveryRecord, ErrorBody, ErrorView, FilesView, JobId, JobView,
-    JobsView, PluginName, PluginsView, Priority, Problem, RenamedView, StatusView, SubmittedView,
+    JobsView, ObjectsView, PluginName, PluginsView, Priority, Problem, RenamedView, StatusView,
+    SubmittedView,
 };
 
 pub use watch::Watch;
@@ -125,6 +126,11 @@ impl Client {
     /// A job's files.
     pub async fn files(&self, id: JobId, page: PageQuery) -> Result<FilesView, ClientError> {
         self.get(&format!("/v1/jobs/{id}/files{}", encode(&page))).await
+    }
+
+    /// Objects of a query that are kept.
+    pub async fn objects(&self, id: JobId, page: PageQuery) -> Result<ObjectsView, ClientError> {
+        self.get(&format!("/v1/jobs/{id}/objects{}", encode(&page))).await
     }
 
     /// A job's error object.

@@ -3,6 +3,7 @@
 //! Field names are those of the records in `wit/types.wit`, in snake_case.
 
 mod host;
+mod objects;
 mod waits;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -22,10 +23,12 @@ pub use crate::job::{
 use crate::job::{
     DownloadSession, ErrorInfo, FileRef, FileStatus, Job, JobSpec, reply_path, without_password,
 };
+pub use crate::job::{ExtendedStatus, ObjectChange, QuerySpec};
 pub use crate::store::{Counts, DeliveryRecord};
 pub use host::{
     FailFastView, HostState, HostStatus, PluginView, PluginsView, StatusView, SubscriptionView, WaitingView,
 };
+pub use objects::{BatchView, ObjectsView};
 pub use waits::WaitView;
 
 /// A job as it stands.
@@ -102,6 +105,9 @@ pub struct JobView {
     /// What only transfers have, without values that open a door.
     #[serde(default, skip_serializing_if = "TransferSpec::is_default")]
     pub transfer: TransferSpec,
+    /// What a query asks.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub query: Option<QuerySpec>,
     /// What its handlers are told; absent, as they are subscribed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub notify: Option<BTreeSet<NotifyFlag>>,
@@ -151,6 +157,7 @@ impl From<&Job> for JobView {
             context: spec.context.clone(),
             notify_command: spec.notify_command.clone(),
             transfer: spec.transfer().shown(),
+            query: spec.query.as_deref().cloned(),
             notify: spec.notify.clone(),
             notify_interval_ms: millis(spec.notify_interval),
             error: job.error.as_ref().map(|error| ErrorView::of(error, spec.profile)),
@@ -232,6 +239,9 @@ pub struct ErrorView {
     pub attempt: u32,
     /// When.
     pub at: Timestamp,
+    /// What the error of a query has beyond that (W-40).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub extended: Option<Box<ExtendedStatus>>,
 }
 
 impl ErrorView {
@@ -250,6 +260,7 @@ impl ErrorView {
             leg: error.leg,
             attempt: error.attempt,
             at: error.at,
+            extended: error.extended.clone(),
         }
     }
 }

@@ -14,6 +14,7 @@ use super::args_job::JobCommand;
 use super::args_limits::LimitArgs;
 use super::args_notify::NotifyArgs;
 use super::args_placing::PlacingArgs;
+use super::args_query::QueryArgs;
 use super::args_upload::{UploadArgs, UploadReplyArgs};
 use super::exit::ExitStatus;
 use super::language::LanguageArgs;
@@ -195,6 +196,8 @@ pub enum SubmitCommand {
     Upload(Box<UploadArgs>),
     /// Send a file and fetch the server's reply
     UploadReply(Box<UploadReplyArgs>),
+    /// Ask a provider
+    Query(Box<QueryArgs>),
 }
 
 /// `submit download …`

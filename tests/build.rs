@@ -13,7 +13,7 @@ const fn example(artifact: &'static str, name: &'static str) -> Guest {
     }
 }
 
-const GUESTS: [Guest; 9] = [
+const GUESTS: [Guest; 10] = [
     example("moody", "moody"),
     example("examples/minimal", "minimal"),
     example("examples/decider", "decider"),
@@ -23,6 +23,7 @@ const GUESTS: [Guest; 9] = [
     example("examples/asker", "asker"),
     example("examples/worker", "worker"),
     example("examples/tables", "tables"),
+    example("examples/sink", "sink"),
 ];
 
 fn main() {

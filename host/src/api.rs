@@ -17,6 +17,7 @@ mod host;
 mod jobs;
 mod limits;
 mod notify;
+mod objects;
 mod query;
 mod reply;
 pub mod request;

@@ -2,6 +2,7 @@
 
 mod activities;
 mod admit;
+mod components;
 mod demo;
 mod explain;
 mod handle;

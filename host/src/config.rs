@@ -11,6 +11,7 @@ mod check_activity;
 mod check_batch;
 mod check_grant;
 mod check_plugin;
+mod check_query;
 mod check_rules;
 mod check_s3;
 mod check_subscribe;
@@ -22,6 +23,7 @@ mod raw;
 mod raw_activity;
 mod raw_batch;
 mod raw_either;
+mod raw_query;
 mod raw_rules;
 mod read;
 mod schema;
@@ -87,6 +89,8 @@ pub struct Config {
     pub transfer: TransferConfig,
     /// `[batch]`
     pub batch: BatchConfig,
+    /// `[query]`
+    pub query: QueryConfig,
     /// `[retention]`
     pub retention: RetentionConfig,
     /// `[log]`
@@ -221,6 +225,30 @@ pub struct S3Keys {
     pub secret_key: SecretRef,
     /// The token of a session.
     pub session_token: Option<SecretRef>,
+}
+
+/// `[query]`
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct QueryConfig {
+    /// How long one run may take, where the job says nothing (default 5 min, W-21).
+    pub deadline: Duration,
+    /// How long a provider waits for a handler that has too much before it (default 30 s, W-81).
+    pub drop_after: Duration,
+    /// Bytes of objects that are kept of one job (default 64 MiB).
+    pub keep: u64,
+    /// Objects that a watch remembers (default 10,000).
+    pub watch_rows: usize,
+    /// Databases by name.
+    pub providers: BTreeMap<String, ProviderConfig>,
+}
+
+/// `[query.provider.NAME]`
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ProviderConfig {
+    /// Where it is; without a password.
+    pub url: String,
+    /// Where the password is.
+    pub password: Option<SecretRef>,
 }
 
 /// `[retention]`; `None` is never.

@@ -8,10 +8,12 @@ mod intents;
 pub mod memory;
 pub mod network;
 mod owed;
+pub mod query;
 mod quota;
 mod run;
 mod runner;
 mod scheduler;
+mod secret;
 #[cfg(test)]
 mod tests;
 mod throttle;

@@ -86,6 +86,8 @@ mod law_batch_tests;
 #[cfg(test)]
 mod law_matrix;
 #[cfg(test)]
+mod law_query_tests;
+#[cfg(test)]
 mod law_reply_tests;
 #[cfg(test)]
 mod law_rows;

@@ -19,6 +19,7 @@ mod journal;
 mod lanes;
 mod list;
 mod matching;
+mod objects;
 mod open;
 mod order;
 mod outbox;
@@ -29,6 +30,7 @@ mod roles;
 mod rows;
 mod schema;
 mod settle;
+mod shown;
 mod sqlite;
 mod sweep;
 mod tally;
@@ -55,6 +57,8 @@ pub use holds::{Hold, HoldJobs, is_loopback};
 pub use jobs::remote_host;
 pub use lanes::{Lanes, lane, slot_group};
 pub use matching::{JobMatch, JobPage};
+pub use objects::{HandedOver, ObjectsPage, SinkReport, WatchChange, Watched};
+pub use shown::{ShownPlugin, open_shown};
 pub use sqlite::{SqliteOptions, SqliteStore};
 pub use trace::{Did, Listener, Standing, TraceStore};
 pub use types::{
@@ -133,6 +137,19 @@ pub trait Store: Send + Sync + 'static {
     /// # Errors
     /// [`StoreError::Fenced`] as for [`Store::report`].
     async fn tell(&self, run: RunId, told: Told) -> Result<Job, StoreError>;
+
+    /// Hands on what a query found, fenced by the run: the objects, their deliveries and their counts are
+    /// one transaction.
+    ///
+    /// # Errors
+    /// [`StoreError::Fenced`] as for [`Store::report`].
+    async fn hand_over(&self, run: RunId, report: SinkReport) -> Result<HandedOver, StoreError>;
+
+    /// What a watch found last.
+    async fn watched(&self, run: RunId) -> Result<Watched, StoreError>;
+
+    /// Objects of a query that are kept, at most `limit` from `offset`.
+    async fn objects(&self, id: JobId, offset: u64, limit: u64) -> Result<ObjectsPage, StoreError>;
 
     /// Jobs with file work to do.
     async fn intents(&self, limit: usize) -> Result<Vec<Job>, StoreError>;

@@ -16,6 +16,9 @@ pub const FUTURE: &str = env!("GUEST_FUTURE");
 /// Asks over HTTP as its configuration says: `authority`, `path`, `body_mb`.
 pub const ASKER: &str = env!("GUEST_ASKER");
 
+/// A sink of queries that logs what it is told.
+pub const SINK: &str = env!("GUEST_SINK");
+
 /// The bytes of a component.
 ///
 /// # Panics

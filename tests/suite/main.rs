@@ -29,6 +29,7 @@ mod model;
 mod notify;
 mod plugins;
 mod policies;
+mod queries;
 mod refused;
 mod reload_config;
 mod rooms;

@@ -29,8 +29,8 @@ use super::request::{
 };
 use super::view::{
     ActivitiesView, ActivityName, ActivityView, CountView, DeliveriesView, DeliveryId, DeliveryRecord,
-    ErrorBody, ErrorView, FilesView, JobId, JobView, JobsView, OutputPage, PluginName, PluginsView, Priority,
-    Problem, RenamedView, StatusView, SubmittedView,
+    ErrorBody, ErrorView, FilesView, JobId, JobView, JobsView, ObjectsView, OutputPage, PluginName,
+    PluginsView, Priority, Problem, RenamedView, StatusView, SubmittedView,
 };
 
 pub use watch::Watch;
@@ -127,6 +127,11 @@ impl Client {
     /// A job's files.
     pub async fn files(&self, id: JobId, page: PageQuery) -> Result<FilesView, ClientError> {
         self.get(&format!("/v1/jobs/{id}/files{}", encode(&page))).await
+    }
+
+    /// Objects of a query that are kept.
+    pub async fn objects(&self, id: JobId, page: PageQuery) -> Result<ObjectsView, ClientError> {
+        self.get(&format!("/v1/jobs/{id}/objects{}", encode(&page))).await
     }
 
     /// A job's error object.

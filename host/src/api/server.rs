@@ -165,6 +165,7 @@ pub(super) fn routes(api: Api, shutdown: CancellationToken) -> Router {
         .route("/v1/jobs/{id}/files", files)
         .route("/v1/jobs/{id}/files/{index}", patch(change::set_remote))
         .route("/v1/jobs/{id}/error", get(jobs::error))
+        .route("/v1/jobs/{id}/objects", get(super::objects::list))
         .route("/v1/jobs/{id}/reply", get(reply::read).put(reply::name))
         .route("/v1/jobs/{id}/watch", get(watch::watch))
         .route("/v1/jobs/{id}/replace-prefix", post(change::replace_prefix))

@@ -179,6 +179,11 @@ pub(super) fn new_job(
         ));
     }
     let name = request.name.unwrap_or_else(|| {
+        if let Some(query) = &request.query {
+            // A name is one line.
+            let words: Vec<&str> = query.text.split_whitespace().collect();
+            return words.join(" ").chars().take(NAME_CHARS_MAX).collect();
+        }
         let first = request.files.first().map(|file| file.local.as_str());
         let last = first.and_then(|path| path.rsplit('/').next()).unwrap_or_default();
         last.chars().take(NAME_CHARS_MAX).collect()

@@ -4,6 +4,7 @@
 
 mod activity;
 mod host;
+mod objects;
 mod waits;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -25,11 +26,13 @@ pub use crate::job::{
 use crate::job::{
     DownloadSession, ErrorInfo, FileRef, FileStatus, Job, JobSpec, reply_path, without_password,
 };
+pub use crate::job::{ExtendedStatus, ObjectChange, QuerySpec};
 pub use crate::store::{Counts, DeliveryRecord};
 pub use activity::{ActivitiesView, ActivityView, Hours, LaneOrder, PoolKind};
 pub use host::{
     FailFastView, HostState, HostStatus, PluginView, PluginsView, StatusView, SubscriptionView, WaitingView,
 };
+pub use objects::{BatchView, ObjectsView};
 pub use waits::WaitView;
 
 /// A job as it stands.
@@ -112,6 +115,9 @@ pub struct JobView {
     /// How a call stands beside its state.
     #[serde(default, skip_serializing_if = "CallState::is_default")]
     pub call: CallState,
+    /// What a query asks.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub query: Option<QuerySpec>,
     /// What its handlers are told; absent, as they are subscribed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub notify: Option<BTreeSet<NotifyFlag>>,
@@ -163,6 +169,7 @@ impl From<&Job> for JobView {
             transfer: spec.transfer().shown(),
             batch: spec.batch.as_ref().map(|batch| batch.shown()),
             call: job.call,
+            query: spec.query.as_deref().cloned(),
             notify: spec.notify.clone(),
             notify_interval_ms: millis(spec.notify_interval),
             error: job.error.as_ref().map(|error| ErrorView::of(error, spec.profile)),
@@ -244,6 +251,9 @@ pub struct ErrorView {
     pub attempt: u32,
     /// When.
     pub at: Timestamp,
+    /// What the error of a query has beyond that (W-40).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub extended: Option<Box<ExtendedStatus>>,
 }
 
 impl ErrorView {
@@ -262,6 +272,7 @@ impl ErrorView {
             leg: error.leg,
             attempt: error.attempt,
             at: error.at,
+            extended: error.extended.clone(),
         }
     }
 }

@@ -4,8 +4,8 @@ use std::cell::RefCell;
 use std::path::{Path, PathBuf};
 
 use crate::config::Config;
-use crate::engine::transfer;
-use crate::job::{Code, JobKind, PluginName};
+use crate::engine::{query, transfer};
+use crate::job::{Code, Family, JobKind, PluginName, QuerySpec};
 use crate::store::NewJob;
 
 /// Where the host itself lives, looked up once for all jobs of a list: links are followed, and that
@@ -70,6 +70,12 @@ impl Own {
 /// # Errors
 /// The code, and a sentence that says what is wrong.
 pub(super) fn files(config: &Config, own: &Own, new: &NewJob) -> Result<(), (Code, String)> {
+    if new.kind.family() != Family::Transfer && !new.files.is_empty() {
+        return Err((Code::INVALIDARG, "only transfers have files".to_owned()));
+    }
+    if let Some(asked) = &new.spec.query {
+        return ask(config, own, asked);
+    }
     let transfer = new.spec.transfer();
     let upload = &transfer.upload;
     upload.check(new.kind, &new.files)?;
@@ -92,17 +98,20 @@ pub(super) fn files(config: &Config, own: &Own, new: &NewJob) -> Result<(), (Cod
         }
     }
     match (&upload.reply, new.kind) {
-        (_, JobKind::Batch) if new.files.is_empty() => Ok(()),
-        (_, JobKind::Batch) => Err((Code::INVALIDARG, "only transfers have files".to_owned())),
-        (_, JobKind::Query) => {
-            let why = format!(
-                "this host runs no jobs of kind {} yet; it runs downloads, uploads and batches",
-                new.kind
-            );
-            Err((Code::NOTIMPL, why))
-        }
+        // A query was dealt with before.
+        (_, JobKind::Batch | JobKind::Query) => Ok(()),
         (Some(local), _) => reply(own, local),
         (None, _) => Ok(()),
+    }
+}
+
+/// Whether a query can be put to its provider.
+fn ask(config: &Config, own: &Own, asked: &QuerySpec) -> Result<(), (Code, String)> {
+    query::check(&config.query, &asked.provider)?;
+    match (asked.provider.scheme(), asked.provider.rest()) {
+        // What jobs were trusted with is in there.
+        ("sqlite", Some(path)) => own.refuse(path),
+        _ => Ok(()),
     }
 }
 

@@ -16,6 +16,7 @@ use crate::clock::Clock;
 use crate::config::{Config, FailFastMode};
 use crate::dispatch::{DispatchSettings, Dispatcher, Policies};
 use crate::engine::batch::{BatchParts, BatchRunner, Outputs};
+use crate::engine::query::QueryRunner;
 use crate::engine::transfer::{self, TransferRunner};
 use crate::engine::{Engine, EngineSettings, Runners, memory, network};
 use crate::fail_fast::{Children, Ending, FailFast};
@@ -24,9 +25,10 @@ use crate::plugin::{PluginRoom, RoomOptions};
 use crate::store::{SqliteOptions, SqliteStore, Store, StoreError};
 
 use super::activities::ActivityBook;
+use super::components::Components;
 use super::handle::{HostParts, HostShared, retention};
 use super::signals::{Asked, Signals};
-use super::{load_config, telemetry, this_program, watch as config_watch};
+use super::{listing, load_config, telemetry, this_program, watch as config_watch};
 
 /// Longest a start waits for plugins: cached ones are there in milliseconds, and one that must be
 /// compiled first is loaded while the host already works.
@@ -150,8 +152,13 @@ async fn start_rooms(
     } = options;
     let listener = listen(&config)?;
     let outputs = Outputs::new(&config.host.state_dir, config.batch.output);
-    let batch = batch_runner(&config, &compiler, &outputs, &fail_fast, &store);
-    let room = open_room(&config, compiler, fail_fast.children.clone(), &clock)?;
+    let room = open_room(&config, compiler.clone(), fail_fast.children.clone(), &clock)?;
+    let components = Arc::new(Components {
+        room: room.clone(),
+        store: Arc::clone(&store),
+        clock: clock.clone(),
+    });
+    let batch = BatchRunner::new(batch_parts(&config, compiler, &outputs, &fail_fast, &components));
     tokio::select! {
         () = load_plugins(&room) => {}
         () = hurry.cancelled() => {}
@@ -177,7 +184,7 @@ async fn start_rooms(
         clock.clone(),
         engine_settings(&config),
         retention_receiver,
-        runners(&config, &clock, batch)?,
+        runners(&config, &clock, batch, components)?,
     );
     let rules = watch::Sender::new(Arc::new(config.transfer.rules.clone()));
     let rest_stop = CancellationToken::new();
@@ -218,23 +225,23 @@ fn policies(config: &Config, ignore_handler_failures: bool) -> Policies {
     policies
 }
 
-fn batch_runner(
+fn batch_parts(
     config: &Config,
-    program: &Path,
+    program: PathBuf,
     outputs: &Outputs,
     fail_fast: &FailFast,
-    store: &Arc<dyn Store>,
-) -> BatchRunner {
-    BatchRunner::new(BatchParts {
+    components: &Arc<Components>,
+) -> BatchParts {
+    BatchParts {
         config: config.batch.clone(),
-        program: program.to_owned(),
+        program,
         outputs: outputs.clone(),
         children: fail_fast.children.clone(),
         grace: TERM_GRACE.min(config.host.drain / 4),
         fail_fast: fail_fast.clone(),
-        store: Arc::clone(store),
-        components: None,
-    })
+        store: Arc::clone(&components.store),
+        components: Some(Arc::<Components>::clone(components)),
+    }
 }
 
 /// Control API, folder watch, routing, configuration watch.
@@ -407,7 +414,12 @@ async fn load_plugins(room: &PluginRoom) {
     }
 }
 
-fn runners(config: &Config, clock: &Clock, batch: BatchRunner) -> Result<Runners, CliError> {
+fn runners(
+    config: &Config,
+    clock: &Clock,
+    batch: BatchRunner,
+    components: Arc<Components>,
+) -> Result<Runners, CliError> {
     let transfer = TransferRunner::new(&config.transfer, clock.clone()).map_err(|why| {
         // The one says which key, the other what is wrong with it.
         let cause = match std::error::Error::source(&why) {
@@ -419,6 +431,10 @@ fn runners(config: &Config, clock: &Clock, batch: BatchRunner) -> Result<Runners
     let transfer: Arc<dyn crate::engine::Runner> = Arc::new(transfer);
     let kinds = [JobKind::Download, JobKind::Upload, JobKind::UploadReply];
     let mut runners = Runners::from(kinds.map(|kind| (kind, Arc::clone(&transfer))));
+    let shown = components.room.clone();
+    let inventory = Arc::new(move || shown.list().iter().map(listing::shown).collect());
+    let query = QueryRunner::new(config.query.clone(), config.host.state_dir.clone(), inventory);
+    runners.insert(JobKind::Query, Arc::new(query.with_components(components)));
     runners.insert(JobKind::Batch, Arc::new(batch));
     Ok(runners)
 }

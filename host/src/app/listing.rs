@@ -6,6 +6,7 @@ use crate::api::view::{PluginView, SubscriptionView};
 use crate::config::Config;
 use crate::job::{PluginName, Role};
 use crate::plugin::{Exports, PluginInfo};
+use crate::store::ShownPlugin;
 
 /// One plugin with what is routed to it, or with what to add so that something is. With a refused
 /// file the configuration in force is not what the operator wrote last.
@@ -92,4 +93,14 @@ fn idle_hint(
     Some(format!(
         "idle: {why}; add  [[subscribe]]  plugin = \"{plugin}\"  events = [{events}]"
     ))
+}
+
+/// A plugin as the queries of provider `sexton` see it.
+pub(super) fn shown(info: &PluginInfo) -> ShownPlugin {
+    ShownPlugin {
+        name: info.name.to_string(),
+        digest: info.digest.clone(),
+        serving: info.serving,
+        problem: info.problem.clone(),
+    }
 }

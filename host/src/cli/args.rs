@@ -16,6 +16,7 @@ use super::args_job::JobCommand;
 use super::args_limits::LimitArgs;
 use super::args_notify::NotifyArgs;
 use super::args_placing::PlacingArgs;
+use super::args_query::QueryArgs;
 use super::args_upload::{UploadArgs, UploadReplyArgs};
 use super::exit::ExitStatus;
 use super::language::LanguageArgs;
@@ -210,6 +211,8 @@ pub enum SubmitCommand {
     Batch(Box<BatchArgs>),
     /// Call a component that exports `service-call`
     Call(Box<CallArgs>),
+    /// Ask a provider
+    Query(Box<QueryArgs>),
 }
 
 /// `submit download …`

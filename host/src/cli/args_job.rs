@@ -8,6 +8,7 @@ use clap::{Args as ClapArgs, Subcommand};
 use super::args::SubmitOptions;
 use super::args_batch::{LogArgs, RequeueArgs};
 use super::args_notify::{REGISTER, RegisterArgs};
+use super::args_query::ObjectsArgs;
 use super::args_upload::ReplyArgs;
 use super::language::LanguageArgs;
 use super::list::Sort;
@@ -74,6 +75,8 @@ pub enum JobCommand {
         #[arg(long)]
         require_all: bool,
     },
+    /// Print the objects that a query found and kept
+    Objects(ObjectsArgs),
     /// Print the reply of an upload-reply that is transferred, up to 1 MiB
     Reply {
         /// The job

@@ -11,6 +11,7 @@ use super::follow::{Until, follow, verdict};
 use super::jobview::{self, state_text, state_tone};
 use super::list;
 use super::output::Output;
+use super::query;
 use super::submit::parse_url;
 use super::submit_set;
 use super::text::bytes_of;
@@ -67,6 +68,7 @@ pub(super) async fn run(
             };
             each(&ids, verb, client, output).await
         }
+        JobCommand::Objects(args) => query::objects(&args, client, output).await,
         JobCommand::Reply { id } => {
             upload::print_reply(id, client, output).await?;
             Ok(ExitStatus::Done)

@@ -2,6 +2,7 @@
 
 use super::CliError;
 use super::output::Output;
+use super::show_query;
 use super::table::{Cell, Table, Tone};
 use super::text::{bytes_of, profile, relative, time};
 use super::{show_batch, show_http};
@@ -134,6 +135,7 @@ pub(super) fn show(job: &JobView, output: &mut Output<'_>) -> Result<(), CliErro
     for (key, value) in &job.labels {
         fields.push(("label", format!("{key}={value}")));
     }
+    fields.extend(job.query.iter().flat_map(show_query::fields));
     fields.extend(show_http::fields(&job.transfer.http));
     output.fields(&fields)?;
     if let Some(error) = &job.error {
@@ -204,11 +206,18 @@ pub(super) fn show_error(error: &ErrorView, output: &mut Output<'_>) -> Result<(
     if let Some(leg) = error.leg {
         fields.push(("leg", leg.to_string()));
     }
+    if let Some(status) = &error.extended {
+        fields.extend(show_query::error_fields(status));
+    }
     fields.push(("attempt", error.attempt.to_string()));
     fields.push(("at", time(error.at, now)));
     // BP-06: what to do stands beside what is wrong.
     fields.push(("what helps", error.code.advice().to_owned()));
-    output.fields(&fields)
+    output.fields(&fields)?;
+    match &error.extended {
+        Some(status) => show_query::place(status, output),
+        None => Ok(()),
+    }
 }
 
 fn show_files(files: &[FileView], total: u32, output: &mut Output<'_>) -> Result<(), CliError> {

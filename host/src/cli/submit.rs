@@ -12,6 +12,7 @@ use super::error::{CliError, Complaint};
 use super::exit::ExitStatus;
 use super::follow::{Until, follow, verdict};
 use super::output::Output;
+use super::query;
 use super::submit_set;
 use super::upload;
 use crate::api::client::Client;
@@ -27,19 +28,29 @@ pub(super) async fn run(
         return submit_set::run(args.set, client, output).await;
     };
     let now = output.now();
+    let mut pull = None;
     let (wait, request) = match command {
         SubmitCommand::Download(args) => (args.options.wait, download(*args)?),
         SubmitCommand::Upload(args) => (args.options.wait, upload::upload(*args)?),
         SubmitCommand::UploadReply(args) => (args.options.wait, upload::upload_reply(*args)?),
         SubmitCommand::Batch(args) => (args.options.wait, batch::batch(*args, now)?),
         SubmitCommand::Call(args) => (args.options.wait, batch::call(*args, now)),
+        SubmitCommand::Query(args) => {
+            let wait = args.options.wait;
+            let (how, request) = query::query(*args, output.is_json())?;
+            pull = wait.then_some(how);
+            (wait, request)
+        }
     };
     let submitted = client.submit(&request).await?;
     if request.batch.is_some_and(|spec| spec.sync) {
         let job = batch::attend(submitted.job.id, client, output).await?;
         return verdict(&job, output);
     }
-    if output.is_json() {
+    if pull.is_some() {
+        // What is found is the data; whose it is stands beside it.
+        output.note(format!("query {}", submitted.job.id));
+    } else if output.is_json() {
         output.object(&submitted)?;
     } else {
         output.line(submitted.job.id.to_string())?;
@@ -52,6 +63,9 @@ pub(super) async fn run(
     }
     if !wait {
         return Ok(ExitStatus::Done);
+    }
+    if let Some(pull) = pull {
+        return query::pull(submitted.job.id, pull, client, output).await;
     }
     let job = follow(submitted.job.id, Until::Settled, client, output, |_, _| Ok(())).await?;
     if output.is_json() {

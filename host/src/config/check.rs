@@ -9,7 +9,8 @@ use super::raw::{RawFailFast, RawFormat, RawHost, RawLog, RawMode, RawRetention,
 use super::value::{At, Quantity, Term, TermOrNever, Whole};
 use super::{
     Config, FailFastConfig, FailFastMode, HostConfig, LogConfig, LogFormat, Overrides, RetentionConfig,
-    TransferConfig, check_activity, check_batch, check_plugin, check_rules, check_s3, check_subscribe, read,
+    TransferConfig, check_activity, check_batch, check_plugin, check_query, check_rules, check_s3,
+    check_subscribe, read,
 };
 use crate::job::{Profile, ProxySpec};
 
@@ -50,6 +51,7 @@ impl Config {
             fail_fast: check.fail_fast(&raw.fail_fast.raw, &host),
             transfer: check.transfer(&raw.transfer.raw, host.profile),
             batch: check_batch::batch(&mut check, &raw.batch.raw),
+            query: check_query::query(&mut check, &raw.query.raw),
             retention: check.retention(&raw.retention.raw),
             log: check.log(&raw.log.raw),
             plugins: raw

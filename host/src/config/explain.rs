@@ -24,7 +24,7 @@ const MISPLACED: [(&str, &str); 15] = [
 ];
 
 /// Keys of sections that there is one of; a file that begins with them lacks the section's head.
-const HOMES: [(&str, &[&str]); 8] = [
+const HOMES: [(&str, &[&str]); 9] = [
     (
         "[host]",
         &[
@@ -54,6 +54,7 @@ const HOMES: [(&str, &[&str]); 8] = [
         ],
     ),
     ("[batch]", &["output", "unrecoverable", "on_host_crash", "retry"]),
+    ("[query]", &["drop_after", "keep", "watch_rows", "provider"]),
     ("[retention]", &["finished", "failed", "dead"]),
     ("[log]", &["format", "filter"]),
     (

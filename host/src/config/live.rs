@@ -23,6 +23,7 @@ impl Config {
             ("transfer", at_start(transfer) != at_start(&new.transfer)),
             ("batch", self.batch != new.batch),
             ("activity", self.activities != new.activities),
+            ("query", self.query != new.query),
             ("log", *log != new.log),
         ];
         differences

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::raw_activity::RawActivity;
 use super::raw_batch::RawBatch;
+use super::raw_query::RawQuery;
 use super::raw_rules::{RawBandwidth, RawHold, RawNetwork};
 use super::value::{At, Fraction, Size, Term, TermOrNever, Whole};
 use crate::job::{ActivityName, EventKind, Family, PluginName, Profile, Then};
@@ -22,6 +23,7 @@ pub(super) struct RawConfig {
     pub(super) fail_fast: RawFailFast,
     pub(super) transfer: RawTransfer,
     pub(super) batch: RawBatch,
+    pub(super) query: RawQuery,
     pub(super) retention: RawRetention,
     pub(super) log: RawLog,
     /// One table for each component in the plugin folder that needs other than the defaults.
@@ -36,11 +38,12 @@ pub(super) struct RawConfig {
 }
 
 /// The top-level keys of the file, in the order in which they are explained.
-pub(super) const SECTIONS: [&str; 9] = [
+pub(super) const SECTIONS: [&str; 10] = [
     "host",
     "fail_fast",
     "transfer",
     "batch",
+    "query",
     "retention",
     "log",
     "plugin",

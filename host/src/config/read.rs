@@ -14,6 +14,7 @@ use super::explain;
 use super::raw::{RawFailFast, RawHost, RawLog, RawPlugin, RawRetention, RawSubscribe, RawTransfer};
 use super::raw_activity::RawActivity;
 use super::raw_batch::RawBatch;
+use super::raw_query::RawQuery;
 use super::shown::is_deceptive;
 use super::value::Span;
 use crate::job::{ActivityName, InvalidName, PluginName};
@@ -34,6 +35,7 @@ pub(super) struct Sections {
     pub(super) fail_fast: Piece<RawFailFast>,
     pub(super) transfer: Piece<RawTransfer>,
     pub(super) batch: Piece<RawBatch>,
+    pub(super) query: Piece<RawQuery>,
     pub(super) retention: Piece<RawRetention>,
     pub(super) log: Piece<RawLog>,
     pub(super) plugins: Vec<(PluginName, Piece<RawPlugin>)>,
@@ -61,6 +63,7 @@ pub(super) fn sections(report: &mut Report<'_>, text: &str) -> Sections {
             "fail_fast" => sections.fail_fast = section(report, path, value),
             "transfer" => sections.transfer = section(report, path, value),
             "batch" => sections.batch = section(report, path, value),
+            "query" => sections.query = section(report, path, value),
             "retention" => sections.retention = section(report, path, value),
             "log" => sections.log = section(report, path, value),
             "plugin" => sections.plugins = named(report, value, &PLUGINS, PluginName::of_component),

@@ -8,6 +8,7 @@ use super::raw::{
 };
 use super::raw_activity::RawActivity;
 use super::raw_batch::{RawBatch, RawHostCrash, RawRetry, RawUnrecoverable};
+use super::raw_query::{RawProvider, RawQuery};
 use super::raw_rules::{RawBandwidth, RawDay, RawHold, RawNetwork, RawWindow};
 use super::value::{At, Fraction, Size, Term, TermOrNever, Whole};
 use super::value_rules::{HoursWord, Moment, Rate};
@@ -55,6 +56,7 @@ fn raw(config: &Config) -> RawConfig {
         },
         transfer: raw_transfer(config),
         batch: raw_batch(&config.batch),
+        query: raw_query(config),
         retention: RawRetention {
             finished: keep(config.retention.finished),
             failed: keep(config.retention.failed),
@@ -130,6 +132,27 @@ fn raw_transfer(config: &Config) -> RawTransfer {
             .iter()
             .map(|(name, bucket)| (name.clone(), raw_bucket(bucket).into()))
             .collect(),
+    }
+}
+
+fn raw_query(config: &Config) -> RawQuery {
+    let query = &config.query;
+    let providers = query.providers.iter().map(|(name, provider)| {
+        let raw = RawProvider {
+            url: at(provider.url.clone()),
+            password: provider
+                .password
+                .as_ref()
+                .and_then(|secret| at(secret.as_str().to_owned())),
+        };
+        (name.clone(), raw.into())
+    });
+    RawQuery {
+        deadline: at(Term(query.deadline)),
+        drop_after: at(Term(query.drop_after)),
+        keep: at(Size(query.keep)),
+        watch_rows: at(Whole(query.watch_rows as u64)),
+        provider: providers.collect(),
     }
 }
 

@@ -123,6 +123,8 @@ fn the_template_says_the_defaults() {
     assert_eq!((nightly.concurrency, nightly.max_queued), (1, 0));
     assert_eq!(in_force.subscriptions.len(), 1);
     in_force.subscriptions.clear();
+    let orders = in_force.query.providers.remove("orders").unwrap();
+    assert!(orders.password.is_some());
     let media = in_force.transfer.s3.remove("media").unwrap();
     assert!(media.keys.is_some() && !media.path_style);
     // As many as this machine has processors.
@@ -155,6 +157,7 @@ fn the_schema_says_the_defaults() {
         ("transfer", "Transfer"),
         ("batch", "Batch"),
         ("batch.retry", "Retry"),
+        ("query", "Query"),
         ("retention", "Retention"),
         ("log", "Log"),
         ("plugin.x.limits", "Limits"),

@@ -5,11 +5,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use tokio::sync::broadcast::Receiver;
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
 use crate::job::{ErrorInfo, FileStatus, Job, Outcome, PluginName, StateWrite};
-use crate::store::{FileCheckpoint, PluginWrites, Run, RunId, Store, StoreError};
+use crate::store::{
+    Change, FileCheckpoint, HandedOver, PluginWrites, Run, RunId, SinkReport, Store, StoreError, Watched,
+};
 
 use super::owed::Owed;
 use super::{Quota, Throttle};
@@ -187,6 +190,29 @@ impl RunControl {
         self.keep_trying(|| self.store.tell(self.run, told.clone()))
             .await
             .map(drop)
+    }
+
+    /// Hands on what a query found.
+    ///
+    /// # Errors
+    /// [`Stopped`] when the run was taken away.
+    pub async fn hand_over(&self, report: &SinkReport) -> Result<HandedOver, Stopped> {
+        self.keep_trying(|| self.store.hand_over(self.run, report.clone()))
+            .await
+    }
+
+    /// What a watch found last.
+    ///
+    /// # Errors
+    /// [`Stopped`] when the run was taken away.
+    pub async fn watched(&self) -> Result<Watched, Stopped> {
+        self.keep_trying(|| self.store.watched(self.run)).await
+    }
+
+    /// Committed changes from now on.
+    #[must_use]
+    pub fn changes(&self) -> Receiver<Change> {
+        self.store.changes()
     }
 
     /// The job as it stands now: its submitter may have changed it since the run began.

@@ -4,6 +4,7 @@
 //! Rows B-20…B-46 of the transfer specification are its table; `law_tests.rs` names them.
 
 mod ladder;
+mod query;
 mod setting;
 
 use std::borrow::Cow;
@@ -40,11 +41,11 @@ pub fn apply(job: &Job, command: &Command) -> Result<Transition, Refusal> {
         (None, Command::Suspend) => Ok(suspend(job)),
         // C-80: dead letters stay until somebody decides about them.
         (None, Command::Expired) if job.call.dead.is_some() => Ok(unchanged(job)),
-        (None, Command::Cancel | Command::Expired) => Ok(with_intent(job, Intent::Cancel)),
+        (None, Command::Cancel | Command::Expired) => Ok(cancelled(job)),
         // It never will run: it is cancelled, and says why.
         (None, Command::Unmet { error }) => Ok(Transition {
             error: Some(error.clone()),
-            ..with_intent(job, Intent::Cancel)
+            ..cancelled(job)
         }),
         (None, Command::Complete) => complete(job, command),
         (None, Command::SetReply(path)) => setting::set_reply(job, command, path),
@@ -224,7 +225,9 @@ fn release(job: &Job, command: &Command) -> Result<Transition, Refusal> {
 fn retry_due(job: &Job, command: &Command, at: Timestamp) -> Result<Transition, Refusal> {
     match job.state {
         JobState::TransientError
-            if job.kind.family() != Family::Batch && no_progress_left(job, at).is_zero() =>
+            if job.kind.family() != Family::Batch
+                && !query::is_watch(job)
+                && no_progress_left(job, at).is_zero() =>
         {
             Ok(into_error(job, no_progress_error(job, at), 0))
         }
@@ -284,6 +287,9 @@ fn transient(job: &Job, error: &ErrorInfo, retry_after: Option<Duration>) -> Tra
 
 /// B-32. Files that were added while the runner was busy with the others take a run of their own (B-42).
 fn finished(job: &Job, at: Timestamp, files: u32) -> Transition {
+    if job.kind.family() == Family::Query {
+        return query::finished(job, at);
+    }
     if files < job.progress.files_total {
         return Transition {
             retries: 0,
@@ -319,7 +325,7 @@ fn into_error(job: &Job, error: ErrorInfo, counted: u32) -> Transition {
     let event = match job.kind.family() {
         Family::Transfer => Some(EventKind::JobError),
         Family::Batch => Some(EventKind::OnError),
-        Family::Query => None,
+        Family::Query => return query::failed(job, error, counted),
     };
     Transition {
         error: Some(error),
@@ -328,6 +334,14 @@ fn into_error(job: &Job, error: ErrorInfo, counted: u32) -> Transition {
         call: ladder::at_its_end(job, error_code),
         events: event.into_iter().collect(),
         ..moved(job, JobState::Error)
+    }
+}
+
+/// A query has nothing to undo: it ends at once.
+fn cancelled(job: &Job) -> Transition {
+    match job.kind.family() {
+        Family::Query => query::cancelled(job),
+        Family::Transfer | Family::Batch => with_intent(job, Intent::Cancel),
     }
 }
 
@@ -352,7 +366,10 @@ fn ended(job: &Job, to: JobState, outcome: Outcome) -> Transition {
         intent: None,
         outcome: Some(outcome),
         due: Due::Never,
-        events: vec![EventKind::OnEnded],
+        events: match job.kind.family() {
+            Family::Query => vec![EventKind::OnCompleted, EventKind::OnEnded],
+            Family::Transfer | Family::Batch => vec![EventKind::OnEnded],
+        },
         ..moved(job, to)
     }
 }

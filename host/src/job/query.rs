@@ -14,6 +14,9 @@ const TEXT_BYTES_MAX: usize = 64 << 10;
 /// Long enough for a URL.
 const PROVIDER_BYTES_MAX: usize = 4 << 10;
 
+/// A watch that asks without a pause would keep its provider from everything else.
+const EVERY_MIN: Duration = Duration::from_secs(1);
+
 /// One query.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -39,6 +42,9 @@ pub struct QuerySpec {
         skip_serializing_if = "Option::is_none"
     )]
     pub every: Option<Duration>,
+    /// Columns by which a watch tells its objects apart; without them, all (W-25).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub by: Vec<String>,
     /// How long one run may take; absent, what the host says (W-21).
     #[serde(
         default,
@@ -92,6 +98,7 @@ impl QuerySpec {
             keep: false,
             limit: None,
             every: None,
+            by: Vec::new(),
             deadline: None,
         }
     }
@@ -112,6 +119,18 @@ impl QuerySpec {
                 let why = format!("the {what} has {found} bytes; at most {most} are taken");
                 return Err((Code::STRING_TOO_LONG, why));
             }
+        }
+        if self.every.is_some_and(|every| every < EVERY_MIN) {
+            let why = "a watch asks once a second at most".to_owned();
+            return Err((Code::INVALIDARG, why));
+        }
+        if self.every.is_none() && !self.by.is_empty() {
+            let why = "only a watch tells objects apart by columns: say how often, too".to_owned();
+            return Err((Code::INVALIDARG, why));
+        }
+        if self.limit == Some(0) || self.deadline.is_some_and(|deadline| deadline.is_zero()) {
+            let why = "a limit of nothing leaves nothing to ask".to_owned();
+            return Err((Code::INVALIDARG, why));
         }
         Ok(())
     }

@@ -14,9 +14,9 @@ use crate::job::{Command, DeliveryId, FileStatus, Job, JobId, PluginName, Router
 
 use super::writer::FULL;
 use super::{
-    ActivityRow, Change, Claim, ClaimDeliveries, ClaimJobs, Counts, DeliveryFilter, DeliveryRecord, HoldJobs,
-    JobFilter, JobMatch, JobPage, Lanes, NewJob, RetentionRule, Run, RunId, SettleResult, Settlement, Store,
-    StoreError, Submitted, Told,
+    ActivityRow, Change, Claim, ClaimDeliveries, ClaimJobs, Counts, DeliveryFilter, DeliveryRecord,
+    HandedOver, HoldJobs, JobFilter, JobMatch, JobPage, Lanes, NewJob, ObjectsPage, RetentionRule, Run,
+    RunId, SettleResult, Settlement, SinkReport, Store, StoreError, Submitted, Told, Watched,
 };
 
 words! {
@@ -42,6 +42,12 @@ words! {
         Report = "report",
         /// [`Store::checkpoint`], and what [`Store::tell`] has of it
         Checkpoint = "checkpoint",
+        /// [`Store::hand_over`]
+        HandOver = "hand-over",
+        /// [`Store::watched`]
+        Watched = "watched",
+        /// [`Store::objects`]
+        Objects = "objects",
         /// [`Store::intents`]
         Intents = "intents",
         /// [`Store::files_completed`], and what [`Store::end_intent`] has of it
@@ -216,6 +222,20 @@ impl Store for FaultStore {
             (false, _) => self.through(Verb::Report, call).await,
         }
     }
+    async fn hand_over(&self, run: RunId, report: SinkReport) -> Result<HandedOver, StoreError> {
+        self.through(Verb::HandOver, self.inner.hand_over(run, report))
+            .await
+    }
+
+    async fn watched(&self, run: RunId) -> Result<Watched, StoreError> {
+        self.through(Verb::Watched, self.inner.watched(run)).await
+    }
+
+    async fn objects(&self, id: JobId, offset: u64, limit: u64) -> Result<ObjectsPage, StoreError> {
+        self.through(Verb::Objects, self.inner.objects(id, offset, limit))
+            .await
+    }
+
     async fn intents(&self, limit: usize) -> Result<Vec<Job>, StoreError> {
         self.through(Verb::Intents, self.inner.intents(limit)).await
     }

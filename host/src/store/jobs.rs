@@ -174,7 +174,7 @@ impl Work<'_> {
     }
 
     /// The job of a run, if the run still is the job's (J-28).
-    fn fenced(&self, run: RunId) -> Done<StoredJob> {
+    pub(super) fn fenced(&self, run: RunId) -> Done<StoredJob> {
         let stored = load_job(self.db, run.job)?;
         let claimed_by = stored.claim.map(|claim| claim.incarnation);
         let held = stored.job.state.is_running()

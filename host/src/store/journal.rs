@@ -36,7 +36,12 @@ impl Note {
         let moved = was != job.state;
         let (event, step) = match (command, job.state) {
             (Command::IntentDone { .. }, JobState::Acknowledged) => (4, "completed"),
-            (Command::IntentDone { .. }, JobState::Cancelled) => (5, "cancelled"),
+            (Command::IntentDone { .. } | Command::Cancel, JobState::Cancelled) => (5, "cancelled"),
+            (Command::Finished { .. }, JobState::Acknowledged) => (4, "completed"),
+            (
+                Command::FatalError { .. } | Command::TransientError { .. } | Command::RetryDue { .. },
+                JobState::Acknowledged,
+            ) => (61, "stopped with an error"),
             (_, JobState::Error | JobState::TransientError) if moved => (61, "stopped with an error"),
             (Command::Resume { .. }, JobState::Queued) if moved => (1, "resumed"),
             (Command::Suspend, _) => (2, "suspended"),

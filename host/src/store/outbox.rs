@@ -7,7 +7,7 @@ use rusqlite::{OptionalExtension, params};
 
 use crate::job::{
     Command, DeliveryId, DeliveryState, EventKind, FileStatus, FilesChange, HoldReason, Job, JobState,
-    PluginName, Route, Timestamp, Transition, apply,
+    PluginName, Route, SinkEvent, Timestamp, Transition, apply,
 };
 
 use super::Change;
@@ -42,7 +42,19 @@ impl Work<'_> {
         Ok(())
     }
 
-    pub(super) fn write_transition(&mut self, stored: &mut StoredJob, transition: Transition) -> Done<()> {
+    pub(super) fn write_transition(
+        &mut self,
+        stored: &mut StoredJob,
+        mut transition: Transition,
+    ) -> Done<()> {
+        // An error that the law itself made up is of now.
+        if let Some(error) = transition
+            .error
+            .as_mut()
+            .filter(|error| error.at == Timestamp::default())
+        {
+            error.at = self.now;
+        }
         let was = stored.job.state;
         let new_error = transition.error != stored.job.error;
         let events = transition.events.clone();
@@ -50,11 +62,14 @@ impl Work<'_> {
         self.write_set(stored, &transition)?;
         stored.advance(transition, self.now);
         for event in &events {
-            let data = EventData {
+            let mut data = EventData {
                 error: stored.job.error.clone(),
                 outcome: stored.job.outcome,
                 ..EventData::default()
             };
+            if *event == EventKind::OnCompleted {
+                data.sink = Some(SinkEvent::Completed(Box::new(self.completion(stored)?)));
+            }
             self.raise(stored, *event, &data)?;
         }
         // With nobody to wait for, completion follows at once, in the same row.
@@ -229,7 +244,11 @@ impl Work<'_> {
     /// One row per (job, handler), made due again at most once in the job's interval, never blocking
     /// (B-106, B-110).
     pub(super) fn raise_modification(&mut self, stored: &StoredJob) -> Done<()> {
-        let kind = EventKind::JobModification;
+        self.raise_latest(stored, EventKind::JobModification, &EventData::default())
+    }
+
+    /// The same for any event of which only the latest counts: it carries `data`.
+    pub(super) fn raise_latest(&mut self, stored: &StoredJob, kind: EventKind, data: &EventData) -> Done<()> {
         let routes = self.router.routes(&stored.job, kind);
         if routes.is_empty() {
             return Ok(());
@@ -240,8 +259,15 @@ impl Work<'_> {
             .query_row(params![stored.seq, kind.as_str()], |row| row.get::<_, i64>(0))
             .optional()?;
         let event = match known {
-            Some(event) => event,
-            None => self.insert_event(stored, kind, &EventData::default())?,
+            Some(event) => {
+                if data.sink.is_some() {
+                    self.db
+                        .prepare_cached("UPDATE events SET data = ?2, at = ?3 WHERE seq = ?1")?
+                        .execute(params![event, to_json(data)?, self.now.as_millis()])?;
+                }
+                event
+            }
+            None => self.insert_event(stored, kind, data)?,
         };
         for route in routes {
             self.insert_delivery(stored, event, kind, &route)?;

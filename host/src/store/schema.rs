@@ -207,6 +207,30 @@ CREATE TABLE activities (
     created INTEGER NOT NULL,
     paused INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
+CREATE TABLE query_tally (                              -- what became of a query's objects
+    job INTEGER PRIMARY KEY REFERENCES jobs (seq) ON DELETE CASCADE,
+    run INTEGER NOT NULL,                               -- the run that this is of; a watch counts them all
+    delivered INTEGER NOT NULL,
+    dropped INTEGER NOT NULL,
+    kept INTEGER NOT NULL,                              -- objects in `objects`
+    kept_bytes INTEGER NOT NULL,
+    partial INTEGER NOT NULL,                           -- not all there was
+    columns TEXT NOT NULL                               -- JSON; of what a watch found last
+) STRICT;
+CREATE TABLE objects (                                  -- batches that are kept for who asks
+    seq INTEGER PRIMARY KEY,
+    job INTEGER NOT NULL REFERENCES jobs (seq) ON DELETE CASCADE,
+    first INTEGER NOT NULL,                             -- the place of its first object among the job's
+    count INTEGER NOT NULL,
+    batch TEXT NOT NULL
+) STRICT;
+CREATE INDEX objects_by_job ON objects (job, first);
+CREATE TABLE watch_rows (                               -- what a watch found last
+    job INTEGER NOT NULL REFERENCES jobs (seq) ON DELETE CASCADE,
+    key TEXT NOT NULL,
+    row TEXT NOT NULL,
+    PRIMARY KEY (job, key)
+) STRICT, WITHOUT ROWID;
 ";
 
 /// Brings a store up to this version.

@@ -19,9 +19,10 @@ use super::open::{Opened, open_writer, unusable};
 use super::rows::{load_files, load_job};
 use super::writer::{DAMAGED, Damage, Done, Work, Writer, keep_plans};
 use super::{
-    ActivityRow, Change, Claim, ClaimDeliveries, ClaimJobs, Counts, DeliveryFilter, DeliveryRecord, HoldJobs,
-    JobFilter, JobMatch, JobPage, Lanes, NewJob, RetentionRule, Run, RunId, SettleResult, Settlement, Store,
-    StoreError, Submitted, Told, lanes, list, read, tally,
+    ActivityRow, Change, Claim, ClaimDeliveries, ClaimJobs, Counts, DeliveryFilter, DeliveryRecord,
+    HandedOver, HoldJobs, JobFilter, JobMatch, JobPage, Lanes, NewJob, ObjectsPage, RetentionRule, Run,
+    RunId, SettleResult, Settlement, SinkReport, Store, StoreError, Submitted, Told, Watched, lanes, list,
+    objects, read, tally,
 };
 
 /// Changes a watcher may lag behind before it must look for itself.
@@ -248,6 +249,18 @@ impl Store for SqliteStore {
 
     async fn tell(&self, run: RunId, told: Told) -> Result<Job, StoreError> {
         self.writer.write(move |work| work.hear(run, &told)).await
+    }
+
+    async fn hand_over(&self, run: RunId, report: SinkReport) -> Result<HandedOver, StoreError> {
+        self.writer.write(move |work| work.tell_sink(run, &report)).await
+    }
+
+    async fn watched(&self, run: RunId) -> Result<Watched, StoreError> {
+        self.read(move |db| objects::watched(db, run)).await
+    }
+
+    async fn objects(&self, id: JobId, offset: u64, limit: u64) -> Result<ObjectsPage, StoreError> {
+        self.read(move |db| objects::page(db, id, offset, limit)).await
     }
 
     async fn intents(&self, limit: usize) -> Result<Vec<Job>, StoreError> {

@@ -11,8 +11,9 @@ use crate::job::{Command, DeliveryId, FileStatus, Job, JobId, PluginName, Router
 
 use super::{
     ActivityRow, AfterFailure, Change, Claim, ClaimDeliveries, ClaimJobs, Counts, DeliveryFilter,
-    DeliveryRecord, HoldJobs, JobFilter, JobMatch, JobPage, Lanes, NewJob, RetentionRule, Run, RunId,
-    SettleResult, Settlement, Store, StoreError, Submitted, Told, Verdict,
+    DeliveryRecord, HandedOver, HoldJobs, JobFilter, JobMatch, JobPage, Lanes, NewJob, ObjectsPage,
+    RetentionRule, Run, RunId, SettleResult, Settlement, SinkReport, Store, StoreError, Submitted, Told,
+    Verdict, Watched,
 };
 
 /// Rows that a line shows; far more than a test makes.
@@ -197,6 +198,18 @@ impl Store for TraceStore {
         let did = |said: &Result<_, _>| Some(Did::Reported(run.job, command?, said.is_ok()));
         self.traced(verb, did).await
     }
+    async fn hand_over(&self, run: RunId, report: SinkReport) -> Result<HandedOver, StoreError> {
+        self.inner.hand_over(run, report).await
+    }
+
+    async fn watched(&self, run: RunId) -> Result<Watched, StoreError> {
+        self.inner.watched(run).await
+    }
+
+    async fn objects(&self, id: JobId, offset: u64, limit: u64) -> Result<ObjectsPage, StoreError> {
+        self.inner.objects(id, offset, limit).await
+    }
+
     async fn intents(&self, limit: usize) -> Result<Vec<Job>, StoreError> {
         self.inner.intents(limit).await
     }

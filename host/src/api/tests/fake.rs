@@ -188,6 +188,19 @@ impl Store for FakeStore {
     async fn tell(&self, _: RunId, _: Told) -> Result<Job, StoreError> {
         unasked()
     }
+    async fn hand_over(
+        &self,
+        _: RunId,
+        _: crate::store::SinkReport,
+    ) -> Result<crate::store::HandedOver, StoreError> {
+        unasked()
+    }
+    async fn watched(&self, _: RunId) -> Result<crate::store::Watched, StoreError> {
+        unasked()
+    }
+    async fn objects(&self, _: JobId, _: u64, _: u64) -> Result<crate::store::ObjectsPage, StoreError> {
+        unasked()
+    }
     async fn intents(&self, _: usize) -> Result<Vec<Job>, StoreError> {
         unasked()
     }

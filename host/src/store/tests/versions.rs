@@ -44,6 +44,9 @@ async fn an_older_store_is_brought_up_with_its_jobs() {
          DROP TABLE destinations;
          ALTER TABLE jobs DROP COLUMN pool;
          ALTER TABLE jobs DROP COLUMN call;
+         DROP TABLE query_tally;
+         DROP TABLE objects;
+         DROP TABLE watch_rows;
          PRAGMA user_version = 1;",
     )
     .unwrap();

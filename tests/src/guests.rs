@@ -18,6 +18,10 @@ pub const ASKER: &str = env!("GUEST_ASKER");
 
 /// A sink of queries that logs what it is told.
 pub const SINK: &str = env!("GUEST_SINK");
+/// Does batch work as its input says.
+pub const WORKER: &str = env!("GUEST_WORKER");
+/// Answers `numbers N`.
+pub const TABLES: &str = env!("GUEST_TABLES");
 
 /// The bytes of a component.
 ///

@@ -2,6 +2,7 @@
 //! and outlive nobody; what a crash, a drain and a handler mean for them (COM+ `IServiceCall`,
 //! `IAsyncErrorNotify`).
 
+mod components;
 mod crash;
 mod final_retry;
 mod logs;

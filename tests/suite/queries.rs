@@ -1,6 +1,7 @@
 //! Queries: real providers are asked by the real program, and a real component is the sink. What it is told, in
 //! which order, how often, and what becomes of it when it is slow, fails, or the host dies.
 
+mod components;
 mod errors;
 mod postgres;
 mod providers;

@@ -25,7 +25,7 @@ fn t10_no_command_outlives_a_host_that_is_killed() {
 
 #[test]
 fn a_reaper_that_was_killed_is_replaced() {
-    let mut host = started("");
+    let mut host = started("[batch]\nslots = 4\n");
     let first = host.shell(&[], "echo $$ >> first; sleep 1000");
     let one = pids(&host, "first", 1);
     kill(reaper(host.pid().as_raw_nonzero().get()).expect("it runs"));

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use super::scene::{Scene, Work, new_job, resume, until};
 use crate::job::{
-    Activity, ActivitySpec, BatchSpec, Command, Job, JobId, JobKind, JobState, LaneOrder, Priority,
+    Activity, ActivitySpec, BatchSpec, CallLadder, Command, Job, JobId, JobKind, JobState, LaneOrder,
+    Priority,
 };
 use crate::store::{Lanes, NewJob, Store};
 
@@ -21,6 +22,8 @@ fn call(name: &str, lane: &str) -> NewJob {
     let work = crate::job::Work::Command(crate::job::CommandSpec::default());
     new.spec.batch = Some(Box::new(BatchSpec {
         activity: Some(lane.parse().unwrap()),
+        // A call that fails waits on it for its next try.
+        retry: Some(CallLadder::default()),
         ..BatchSpec::new(work)
     }));
     new

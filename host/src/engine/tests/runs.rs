@@ -234,7 +234,7 @@ async fn a_job_that_no_runner_can_run_fails_and_can_be_cancelled() {
     let mut scene = Scene::new().await;
     scene.start();
     let new = NewJob {
-        kind: JobKind::Query,
+        kind: JobKind::Upload,
         ..new_job("x")
     };
     let job = scene.store.submit(new).await.unwrap().job;

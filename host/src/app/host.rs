@@ -152,18 +152,14 @@ async fn start_rooms(
     } = options;
     let listener = listen(&config)?;
     let outputs = Outputs::new(&config.host.state_dir, config.batch.output);
-    let room = open_room(&config, compiler.clone(), fail_fast.children.clone(), &clock)?;
     let components = Arc::new(Components {
-        room: room.clone(),
+        room: open_room(&config, compiler.clone(), fail_fast.children.clone(), &clock)?,
         store: Arc::clone(&store),
         clock: clock.clone(),
     });
+    let room = components.room.clone();
     let batch = BatchRunner::new(batch_parts(&config, compiler, &outputs, &fail_fast, &components));
-    tokio::select! {
-        () = load_plugins(&room) => {}
-        () = hurry.cancelled() => {}
-    }
-
+    load_plugins(&room, hurry).await;
     let policies = Arc::new(RwLock::new(policies(&config, ignore_handler_failures)));
     let (retention_sender, retention_receiver) = watch::channel(retention(&config));
     let drain = config.host.drain;
@@ -172,11 +168,7 @@ async fn start_rooms(
         Arc::new(room.clone()),
         Arc::clone(&policies),
         clock.clone(),
-        DispatchSettings {
-            calls: config.host.calls,
-            calls_per_plugin: config.host.calls_per_plugin,
-            drain,
-        },
+        dispatch_settings(&config),
         fail_fast,
     );
     let engine = Engine::new(
@@ -223,6 +215,14 @@ fn policies(config: &Config, ignore_handler_failures: bool) -> Policies {
     let mut policies = Policies::new(config.plugins.clone(), config.fail_fast.crash_limit);
     policies.ignore_handler_failures = ignore_handler_failures;
     policies
+}
+
+fn dispatch_settings(config: &Config) -> DispatchSettings {
+    DispatchSettings {
+        calls: config.host.calls,
+        calls_per_plugin: config.host.calls_per_plugin,
+        drain: config.host.drain,
+    }
 }
 
 fn batch_parts(
@@ -406,11 +406,14 @@ fn open_room(
     })
 }
 
-async fn load_plugins(room: &PluginRoom) {
+async fn load_plugins(room: &PluginRoom, hurry: CancellationToken) {
     let scanning = room.clone();
     let scan = tokio::spawn(async move { scanning.rescan().await });
-    if tokio::time::timeout(PLUGINS_AT_START, scan).await.is_err() {
-        tracing::info!("plugins are still being compiled; their deliveries wait");
+    tokio::select! {
+        scanned = tokio::time::timeout(PLUGINS_AT_START, scan) => if scanned.is_err() {
+            tracing::info!("plugins are still being compiled; their deliveries wait");
+        },
+        () = hurry.cancelled() => {}
     }
 }
 

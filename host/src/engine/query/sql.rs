@@ -59,7 +59,7 @@ fn run(db: &mut Connection, ask: &Ask, rows: &mut RowSink) -> Result<(), QueryFa
     if statement.column_count() == 0 {
         return Err(not_capable("the statement answers nothing: ask with SELECT"));
     }
-    rows.columns(statement.column_names().into_iter().map(str::to_owned).collect());
+    rows.columns(statement.column_names().map(str::to_owned).collect());
     let columns = statement.column_count();
     let mut found = statement.query([])?;
     while let Some(row) = found.next()? {

@@ -112,7 +112,7 @@ pub trait HostHandle: Send + Sync + 'static {
     /// Whether a file can be fetched from where it says.
     ///
     /// # Errors
-    /// As [`HostHandle::check_submit`].
+    /// As [`HostHandle::checker`].
     fn check_remotes(&self, file: &FileSpec) -> Result<(), (Code, String)>;
 
     /// Whether a reply can be put there. Looks at the file system too.

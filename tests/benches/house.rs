@@ -122,7 +122,7 @@ impl House {
         let settings = EngineSettings {
             slots: SLOTS,
             slots_per_host: SLOTS,
-            batch_slots: 8,
+            batch_slots: SLOTS,
             query_slots: 8,
             drain: Duration::from_secs(5),
         };

@@ -5,6 +5,7 @@
 
 mod activity;
 mod args;
+mod args_about;
 mod args_activity;
 mod args_batch;
 mod args_delivery;
@@ -53,6 +54,7 @@ pub use args::{
     Args, Command, ConfigCommand, DbCommand, DownloadArgs, Global, SetFileArgs, SubmitArgs, SubmitCommand,
     SubmitOptions, completions, parse, parse_from,
 };
+pub use args_about::AboutArgs;
 pub use args_activity::{ActivityCommand, ActivityCreateArgs};
 pub use args_batch::{BatchArgs, CallArgs, CallOptions, LaunchArgs, LogArgs, RequeueArgs};
 pub use args_delivery::{

@@ -30,3 +30,17 @@ fn a_job_says_whom_it_waits_for_and_why_it_never_ran() {
     assert!(any.code(0).stdout.trim() != first);
     submit(&["c", "--after", "nobody"]).code(2);
 }
+
+#[test]
+fn a_command_waits_as_any_job_does() {
+    let mut host = host("");
+    host.start();
+    let first = host.shell(&["--suspended"], "echo first >> order");
+    let waits = ["--after", &format!("{first}:succeeded")];
+    let second = host.shell(&waits, "echo second >> order");
+    assert_eq!(host.job(&second)["waits"]["reason"], "after");
+    host.cli(&["job", "resume", &first]).code(0);
+    host.wait_state(&second, "acknowledged");
+    let order = std::fs::read_to_string(host.path("order")).unwrap();
+    assert_eq!(order, "first\nsecond\n");
+}

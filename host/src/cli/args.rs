@@ -8,6 +8,7 @@ use std::time::Duration;
 use clap::{Args as ClapArgs, CommandFactory, Parser, Subcommand};
 use clap_complete::Shell;
 
+use super::args_about::AboutArgs;
 use super::args_activity::ActivityCommand;
 use super::args_batch::{BatchArgs, CallArgs, LaunchArgs};
 use super::args_delivery::{DeliveryCommand, PluginCommand};
@@ -20,8 +21,8 @@ use super::args_query::QueryArgs;
 use super::args_upload::{UploadArgs, UploadReplyArgs};
 use super::exit::ExitStatus;
 use super::language::LanguageArgs;
-use super::value::{duration, label, profile_parser, words};
-use crate::api::view::{After, PluginName, Priority, Profile};
+use super::value::{duration, profile_parser};
+use crate::api::view::{PluginName, Profile};
 
 /// Runs unattended background work and calls your handler when it ends or goes wrong.
 #[derive(Debug, Parser)]
@@ -233,33 +234,15 @@ pub struct DownloadArgs {
 /// Options of every submission.
 #[derive(Clone, Debug, Default, PartialEq, ClapArgs)]
 pub struct SubmitOptions {
-    /// A label, not a key; duplicates are allowed [default: the file's name]
-    #[arg(long)]
-    pub name: Option<String>,
-    /// A description
-    #[arg(long, value_name = "TEXT")]
-    pub description: Option<String>,
-    /// Scheduling level
-    #[arg(long, value_parser = words(Priority::ALL, Priority::as_str))]
-    pub priority: Option<Priority>,
+    /// What is said of it.
+    #[command(flatten)]
+    pub about: AboutArgs,
     /// Wait to be completed with `job complete` once everything is transferred
     #[arg(long)]
     pub hold: bool,
     /// The job's own handler: it decides before any subscription
     #[arg(long, value_name = "PLUGIN")]
     pub handler: Option<PluginName>,
-    /// Wait until this job has succeeded, or as ID:failed or ID:any say; may be repeated
-    #[arg(long, value_name = "ID[:END]")]
-    pub after: Vec<After>,
-    /// Submit once: a key used before returns the first job
-    #[arg(long)]
-    pub key: Option<String>,
-    /// Text that handlers get with every call
-    #[arg(long, value_name = "TEXT")]
-    pub context: Option<String>,
-    /// A label for handlers; may be repeated
-    #[arg(long = "label", value_name = "KEY=VALUE", value_parser = label)]
-    pub labels: Vec<(String, String)>,
     /// Whose numbers the job follows [default: as the host is configured]
     #[arg(long, value_parser = profile_parser())]
     pub profile: Option<Profile>,

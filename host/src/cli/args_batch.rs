@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use clap::Args as ClapArgs;
 
+use super::args_about::AboutArgs;
 use super::value::{duration, job_id, label, words};
-use crate::api::view::{ActivityName, JobId, OnHostCrash, PluginName, Priority};
+use crate::api::view::{ActivityName, JobId, OnHostCrash, PluginName};
 
 /// `submit batch …`
 #[derive(Clone, Debug, PartialEq, ClapArgs)]
@@ -72,27 +73,12 @@ pub struct CallOptions {
     /// Fail rather than go on later than this long from now
     #[arg(long, value_name = "DURATION", value_parser = duration)]
     pub finish_within: Option<Duration>,
-    /// A label, not a key; duplicates are allowed [default: the program's name]
-    #[arg(long)]
-    pub name: Option<String>,
-    /// A description
-    #[arg(long, value_name = "TEXT")]
-    pub description: Option<String>,
-    /// Scheduling level
-    #[arg(long, value_parser = words(Priority::ALL, Priority::as_str))]
-    pub priority: Option<Priority>,
+    /// What is said of it.
+    #[command(flatten)]
+    pub about: AboutArgs,
     /// Stay in `error` or `transferred` until somebody says how it goes on
     #[arg(long)]
     pub hold: bool,
-    /// Submit once: a key used before returns the first job
-    #[arg(long)]
-    pub key: Option<String>,
-    /// Text that handlers get with every call
-    #[arg(long, value_name = "TEXT")]
-    pub context: Option<String>,
-    /// A label for handlers; may be repeated
-    #[arg(long = "label", value_name = "KEY=VALUE", value_parser = label)]
-    pub labels: Vec<(String, String)>,
     /// Do not start until `job resume`
     #[arg(long, conflicts_with_all = ["wait", "sync"])]
     pub suspended: bool,

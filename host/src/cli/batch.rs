@@ -63,19 +63,16 @@ fn request(work: Work, name: String, options: CallOptions, now: Timestamp) -> Su
         sync: options.sync,
         ..BatchSpec::new(work)
     };
-    SubmitRequest {
-        name: Some(options.name.unwrap_or(name)),
-        description: options.description.unwrap_or_default(),
-        context: options.context.unwrap_or_default(),
-        labels: options.labels.into_iter().collect(),
-        priority: options.priority,
+    let mut request = SubmitRequest {
         hold: options.hold.then_some(true),
         handler: options.on_error,
         batch: Some(Box::new(spec)),
-        key: options.key,
         suspended: options.suspended,
         ..SubmitRequest::new(JobKind::Batch, Vec::new())
-    }
+    };
+    options.about.fill(&mut request);
+    request.name.get_or_insert(name);
+    request
 }
 
 fn input(path: &Path) -> Result<String, CliError> {

@@ -112,16 +112,10 @@ pub(super) fn request(
     let millis = |duration: Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
     let mut request = SubmitRequest {
         kind,
-        name: options.name,
-        description: options.description.unwrap_or_default(),
-        context: options.context.unwrap_or_default(),
-        labels: options.labels.into_iter().collect(),
-        priority: options.priority,
         profile: options.profile,
         hold: options.hold.then_some(true),
         handler: options.handler,
         notify_command: options.notify_command,
-        after: options.after,
         retry_delay_ms: options.retry_delay.map(millis),
         no_progress_ms: options.no_progress.map(millis),
         transfer: TransferSpec {
@@ -130,10 +124,10 @@ pub(super) fn request(
             ..TransferSpec::DEFAULT
         },
         files,
-        key: options.key,
         suspended: options.suspended,
         ..SubmitRequest::new(kind, Vec::new())
     };
+    options.about.fill(&mut request);
     options.notify.fill(&mut request);
     Ok(request)
 }
